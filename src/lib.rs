@@ -1,0 +1,1 @@
+//! syncflow keeps Salesforce objects and ServiceNow records in two-way sync.

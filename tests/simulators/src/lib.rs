@@ -1,0 +1,1 @@
+//! Salesforce and ServiceNow as pure models, and an HTTP front on them.

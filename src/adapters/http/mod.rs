@@ -1,0 +1,1 @@
+//! The one HTTP stack beneath every call to a service.

@@ -1,0 +1,10 @@
+//! The outside, behind the ports: both services over HTTP, and the stores of link state.
+//!
+//! - [`http`]: the one stack beneath every call (allow-list, time-outs, read retries, size cap, metrics)
+//! - [`salesforce`], [`service_now`]: [`crate::ports::Remote`] for each service
+//! - [`link_store`]: [`crate::ports::LinkStore`] in memory and in `ConfigMap` pages
+
+pub mod http;
+pub mod link_store;
+pub mod salesforce;
+pub mod service_now;

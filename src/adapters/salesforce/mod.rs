@@ -1,0 +1,1 @@
+//! Salesforce behind [`crate::ports::Remote`].

@@ -1,0 +1,1 @@
+//! ServiceNow behind [`crate::ports::Remote`].

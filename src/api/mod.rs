@@ -1,0 +1,1 @@
+//! The custom resources: `Connection`, `FieldMapping`, `SyncFlow`.

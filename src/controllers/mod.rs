@@ -1,0 +1,1 @@
+//! The controllers: dereference (IO) → validate (pure) → act → status (IO). They never sync records.

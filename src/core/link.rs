@@ -1,0 +1,218 @@
+//! What is remembered about a pair of records, and about a flow.
+//!
+//! Nothing here holds a value of a record: bases and intents are keyed fingerprints.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::Problem;
+use super::fingerprint::Fingerprint;
+use super::ident::{FieldKey, LinkId, RecordId};
+use super::record::Version;
+use super::side::{PerSide, Side};
+use super::time::Instant;
+
+/// The pairing of one record on each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// Its identity.
+    pub id: LinkId,
+    /// The side of the record it began with.
+    pub origin: Side,
+    /// The record on each side; the counterpart's is `None` until it is known.
+    pub ids: PerSide<Option<RecordId>>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Per pair of fields: what each side held when they last agreed. A pair without an entry has no base: its next
+    /// comparison is a first meeting (equal: adopted; unequal: the conflict policy).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bases: BTreeMap<FieldKey, PerSide<Fingerprint>>,
+    /// The newest version of each record that was taken into account. An older reading is dropped.
+    #[serde(default)]
+    pub seen: PerSide<Option<Version>>,
+    /// When each record was last changed by somebody else than this flow.
+    #[serde(default)]
+    pub last_foreign_change: PerSide<Option<Instant>>,
+    /// Writes that were persisted before they were sent and are not settled yet, by target.
+    #[serde(default)]
+    pub intents: PerSide<Option<Intent>>,
+    /// Why it cannot be synced now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+    /// How often in a row the target turned one of our writes into something else: the loop breaker's count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rewrites: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// Where a link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// The counterpart is being made (an intent says how).
+    Pending,
+    /// In sync, or on the way there.
+    Active,
+    /// Left the rules; comes back as it was.
+    Dormant,
+    /// One record is gone: the link only remembers that the other never originates again.
+    Tombstone,
+}
+
+/// A write that was persisted before it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// What was to be written.
+    pub kind: IntentKind,
+    /// Our clock when it was persisted; it may have been sent a little later, or never.
+    pub prepared_at: Instant,
+    /// Fingerprints of what each pair of fields was to hold, on both sides, once written.
+    pub fields: BTreeMap<FieldKey, IntendedField>,
+}
+
+/// What an intent does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IntentKind {
+    /// Make the counterpart.
+    Create {
+        /// The `sys_id` that we chose (ServiceNow, where the table honours it).
+        chosen: Option<RecordId>,
+    },
+    /// Change the record.
+    Update {
+        /// The version that the plan was made for.
+        pre_version: Version,
+    },
+}
+
+/// One field of an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntendedField {
+    /// What the target holds once the write is applied.
+    pub sent: Fingerprint,
+    /// What the target held before (`None` for a creation).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Fingerprint>,
+    /// What the other side held when the write was planned.
+    pub from: Fingerprint,
+}
+
+/// One record that cannot be synced now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quarantine {
+    /// What is wrong and what to do about it.
+    pub problem: Problem,
+    /// When it began.
+    pub since: Instant,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Not tried again before this, unless one of the records changes.
+    pub retry_at: Instant,
+}
+
+/// What is remembered about a flow as a whole. Written last in every commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// Which key the fingerprints were made with.
+    pub key_id: String,
+    /// The compiled definition that the bases belong to.
+    pub config_hash: String,
+    /// The org and instance that the links belong to, pinned at first contact.
+    pub identities: PerSide<Option<String>>,
+    /// Each side's clock at first activation: `history: New` starts here.
+    pub activated_at: PerSide<Option<Instant>>,
+    /// How far each side was read.
+    pub cursors: PerSide<Cursor>,
+    /// Does the ServiceNow table honour a `sys_id` that we choose?
+    pub chosen_ids: ChosenIds,
+    /// Has every row that the rules let in been read once, on each side?
+    pub initial_sync_done: PerSide<bool>,
+    /// Conflicts decided so far.
+    pub conflicts: u64,
+}
+
+/// Whether a ServiceNow table honours the `sys_id` of a creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChosenIds {
+    /// Not seen yet: the next creation goes alone.
+    #[default]
+    Unknown,
+    /// Seen to honour it.
+    Honoured,
+    /// Seen to ignore it.
+    Ignored,
+}
+
+/// How far a side was read.
+///
+/// A scan pages through `(modified, id)`. Between scans only `floor` counts: everything older was seen, and the next
+/// scan starts an overlap before it, since rows become visible late. Within a scan `position` is the last row of the
+/// last whole page, so that ten thousand rows of one second cannot hold the scan in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cursor {
+    /// Everything modified before this was seen. `None`: nothing was read yet.
+    pub floor: Option<Instant>,
+    /// The scan in progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+}
+
+/// A scan that has not reached its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scan {
+    /// The server's clock when the scan began: the next floor is never later than this.
+    pub began_at: Instant,
+    /// The last row of the last whole page.
+    pub position: (Instant, RecordId),
+}
+
+/// A value that was overwritten, for the journal. Encrypted by the store; bounded; never logged.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalEntry {
+    /// The link.
+    pub link: LinkId,
+    /// The pair of fields.
+    pub field: FieldKey,
+    /// The side whose value was overwritten.
+    pub overwritten: Side,
+    /// The records.
+    pub ids: PerSide<Option<RecordId>>,
+    /// When, by our clock.
+    pub at: Instant,
+    /// Why the other value won.
+    pub cause: JournalCause,
+    /// The value that was overwritten, as plain text.
+    pub lost: String,
+    /// The value that replaced it, as plain text.
+    pub kept: String,
+}
+
+/// Why a value was overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JournalCause {
+    /// Both sides changed; the policy decided.
+    Conflict,
+    /// Both sides held different values when they first met; the policy decided.
+    FirstMeeting,
+    /// The target of a one-way field was edited, and put right.
+    Drift,
+}

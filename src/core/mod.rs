@@ -1,0 +1,21 @@
+//! The domain, pure: no I/O, no async, no clock of its own. Time and keys are arguments, and the same arguments
+//! give the same answer; that is what lets the simulation replay a run from one seed.
+//!
+//! - [`side`], [`ident`], [`time`]: the words everything else is written in
+//! - [`value`], [`schema`], [`record`]: what a field holds, what it may hold, what was read
+//! - [`definition`]: a flow as the user wrote it; [`flow`]: the same flow compiled against both schemas
+//! - [`fingerprint`]: keyed hashes, so that link state never holds a user's values
+//! - [`link`]: what is remembered about a pair of records
+//! - [`failure`]: the classes that every error of this crate falls into
+
+pub mod definition;
+pub mod failure;
+pub mod fingerprint;
+pub mod flow;
+pub mod ident;
+pub mod link;
+pub mod record;
+pub mod schema;
+pub mod side;
+pub mod time;
+pub mod value;

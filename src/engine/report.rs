@@ -1,0 +1,59 @@
+//! What a worker says about its flow: the raw material of `status`, metrics and events.
+
+use crate::core::failure::Problem;
+use crate::core::ident::RecordId;
+use crate::core::side::PerSide;
+use crate::core::time::Instant;
+
+/// A flow, as its worker sees it now. Compared before it is published: an unchanged report wakes nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowReport {
+    /// Where the flow stands.
+    pub state: FlowState,
+    /// Links with a record on each side that are not asleep.
+    pub linked: u64,
+    /// Records that cannot be synced now.
+    pub quarantined: u64,
+    /// Conflicts decided since the flow began.
+    pub conflicts: u64,
+    /// The longest-standing quarantined records, at most [`FlowReport::QUARANTINE_ROWS`].
+    pub quarantine: Vec<QuarantineRow>,
+    /// Our clock at the end of the last cycle that changed something on either side.
+    pub last_change: Option<Instant>,
+    /// The last sync-now request that a whole cycle has answered.
+    pub handled_sync_now: Option<String>,
+    /// What does not stop the flow but needs eyes: fields on hold, rows hidden by permissions, a store nearly full.
+    pub warnings: Vec<Problem>,
+    /// The org and the instance that the flow is pinned to.
+    pub identities: PerSide<Option<String>>,
+}
+
+impl FlowReport {
+    /// How many quarantined records are shown; the count is of all.
+    pub const QUARANTINE_ROWS: usize = 10;
+}
+
+/// Where a flow stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FlowState {
+    /// The worker has not finished a cycle yet.
+    #[default]
+    Starting,
+    /// Existing records are being taken up for the first time.
+    InitialSync,
+    /// The last cycle read everything there was, and settled it.
+    Synced,
+    /// The last cycle could not be finished.
+    Failing(Problem),
+}
+
+/// One record that cannot be synced now. No values, ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineRow {
+    /// The record on each side, as far as known.
+    pub ids: PerSide<Option<RecordId>>,
+    /// What is wrong and what to do about it.
+    pub problem: Problem,
+    /// Since when.
+    pub since: Instant,
+}

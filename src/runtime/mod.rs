@@ -1,0 +1,1 @@
+//! The process: start, leader lease, worker supervisor, readiness, metrics, telemetry, shutdown.

@@ -1,0 +1,1 @@
+//! Simulators over real HTTP on a free loopback port.

@@ -1,0 +1,1 @@
+//! ServiceNow's Table API as a pure model.

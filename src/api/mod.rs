@@ -1,1 +1,43 @@
-//! The custom resources: `Connection`, `FieldMapping`, `SyncFlow`.
+//! The custom resources that a user writes: one file a kind, and the rules of their conditions.
+//!
+//! - [`connection`]: how to reach one Salesforce org or one ServiceNow instance.
+//! - [`field_mapping`]: which field is kept equal to which, and how values translate.
+//! - [`sync_flow`]: which records are kept in sync, between which Connections, by which `FieldMapping`.
+//! - [`policy`], [`rule`], [`interval`], [`reference`]: the parts that the kinds are made of.
+//! - [`conditions`]: how `status.conditions` changes.
+//! - [`schema`]: the `CustomResourceDefinition`s, as they are committed under `crds/`.
+//!
+//! The descriptions on the fields become the `kubectl explain` text and the reference page. Nothing here imports a
+//! client, a runtime, or the core: these types are what stands in a manifest, before anything is looked up.
+
+pub mod conditions;
+pub mod connection;
+pub mod field_mapping;
+pub mod interval;
+pub mod policy;
+pub mod reference;
+pub mod rule;
+pub mod schema;
+pub mod sync_flow;
+
+pub use connection::{Connection, ConnectionSpec, ConnectionStatus};
+pub use field_mapping::{FieldMapping, FieldMappingSpec, FieldMappingStatus};
+pub use interval::Interval;
+pub use schema::{crds, crds_yaml};
+pub use sync_flow::{SyncFlow, SyncFlowSpec, SyncFlowStatus};
+
+/// The API group of every kind here.
+pub const GROUP: &str = "syncflow.io";
+
+/// The API version of every kind here.
+pub const VERSION: &str = "v1alpha1";
+
+/// A `SyncFlow` with this annotation runs a cycle as soon as its value changes; the value that a whole cycle has
+/// answered comes back in `status.lastHandledSyncNow`.
+pub const SYNC_NOW_ANNOTATION: &str = "syncflow.io/sync-now";
+
+/// On every object that the operator makes for a `SyncFlow`: that `SyncFlow`'s UID.
+pub const FLOW_UID_LABEL: &str = "syncflow.io/flow-uid";
+
+/// The finalizer that lets a worker stop before its `SyncFlow` goes.
+pub const FINALIZER: &str = "syncflow.io/worker";

@@ -1,0 +1,1 @@
+//! How `status.conditions` changes: the rules that kstatus, flux and `kubectl wait` rely on.

@@ -1,9 +1,11 @@
 //! The outside, behind the ports: both services over HTTP, and the stores of link state.
 //!
+//! - [`credential`]: what the services are signed in with, and where it is read from
 //! - [`http`]: the one stack beneath every call (allow-list, time-outs, read retries, size cap, metrics)
 //! - [`salesforce`], [`service_now`]: [`crate::ports::Remote`] for each service
 //! - [`link_store`]: [`crate::ports::LinkStore`] in memory and in `ConfigMap` pages
 
+pub mod credential;
 pub mod http;
 pub mod link_store;
 pub mod salesforce;

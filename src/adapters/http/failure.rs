@@ -1,0 +1,130 @@
+//! What every adapter makes of an answer that did not come or cannot be used: the same reasons and remedies for both
+//! services.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::call::{self, BodyFault};
+use crate::core::failure::Problem;
+use crate::core::side::Side;
+use crate::ports::{RemoteError, RemoteErrorKind, TransportError};
+
+/// A transient failure of the whole call.
+pub fn transient(reason: &'static str, message: impl Into<String>) -> RemoteError {
+    RemoteError {
+        problem: Problem::transient(reason, message),
+        kind: RemoteErrorKind::Transient,
+        retry_after: None,
+    }
+}
+
+/// The service asks us to slow down.
+pub fn throttled(
+    reason: &'static str,
+    message: impl Into<String>,
+    retry_after: Option<Duration>,
+) -> RemoteError {
+    RemoteError {
+        problem: Problem::transient(reason, message),
+        kind: RemoteErrorKind::Throttled,
+        retry_after,
+    }
+}
+
+/// A person must change the flow, the connection or a permission.
+pub fn misconfigured(reason: &'static str, message: impl Into<String>) -> RemoteError {
+    RemoteError {
+        problem: Problem::human(reason, message),
+        kind: RemoteErrorKind::Misconfigured,
+        retry_after: None,
+    }
+}
+
+/// The credential does not work; only a person can make it work.
+pub fn unauthenticated(reason: &'static str, message: impl Into<String>) -> RemoteError {
+    RemoteError {
+        problem: Problem::human(reason, message),
+        kind: RemoteErrorKind::Unauthenticated,
+        retry_after: None,
+    }
+}
+
+/// The credential could not even be read.
+pub fn no_credential(problem: Problem) -> RemoteError {
+    RemoteError {
+        problem,
+        kind: RemoteErrorKind::Unauthenticated,
+        retry_after: None,
+    }
+}
+
+/// No answer.
+pub fn transport(side: Side, action: &str, error: &TransportError) -> RemoteError {
+    match error {
+        TransportError::NotSent(why) => transient(
+            "Unreachable",
+            format!("{side} could not be reached for {action}: {why}"),
+        ),
+        TransportError::NoAnswer(why) => {
+            transient("NoAnswer", format!("{side} gave no answer to {action}: {why}"))
+        }
+        TransportError::Refused { host, why } => misconfigured(
+            "HostRefused",
+            format!("the host {host} may not be called for {action}: {why}"),
+        ),
+        TransportError::TooLarge { limit } => transient(
+            "AnswerTooLarge",
+            format!("{side} answered {action} with more than {limit} bytes"),
+        ),
+    }
+}
+
+/// An answer whose status alone says what is wrong: from a gateway or the edge rather than from the service.
+pub fn status<T>(side: Side, action: &str, response: &http::Response<T>) -> RemoteError {
+    let status = response.status();
+    let retry_after = call::retry_after(response.headers());
+    let what = format!("{side} answered {action} with HTTP {}", status.as_u16());
+    if is_throttling(status) {
+        throttled("Throttled", format!("{what}: too many requests"), retry_after)
+    } else if status.is_redirection() {
+        misconfigured(
+            "Redirected",
+            format!(
+                "{what}, a redirect, which is never followed: give the connection the service's own address \
+                 (Salesforce: the org's My Domain, not a custom domain)"
+            ),
+        )
+    } else if status.is_server_error() {
+        RemoteError {
+            retry_after,
+            ..transient("ServiceUnavailable", what)
+        }
+    } else {
+        transient("UnexpectedStatus", what)
+    }
+}
+
+/// A status by which the service or its edge says that it did not take the request because there are too many
+/// (429; Salesforce's edge also uses 420).
+pub fn is_throttling(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 420 | 429)
+}
+
+/// An answer with a usable status and an unusable body.
+pub fn body(side: Side, action: &str, status: StatusCode, fault: BodyFault) -> RemoteError {
+    let reason = match fault {
+        BodyFault::Empty => "EmptyAnswer",
+        BodyFault::Html => "HtmlAnswer",
+        BodyFault::Truncated => "TruncatedAnswer",
+        BodyFault::NotJson => "NotJson",
+        BodyFault::UnexpectedShape => "UnexpectedAnswer",
+    };
+    transient(
+        reason,
+        format!(
+            "{side} answered {action} with HTTP {} and {fault}",
+            status.as_u16()
+        ),
+    )
+}

@@ -25,6 +25,7 @@
 //! | [`control_plane`](ControlPlane) | starting, readiness, stopping |
 //! | `programs` | where the four programs are, and `install.sh` that gets them |
 //! | `credentials` | certificates, `ServiceAccount` keys, kubeconfig files |
+//! | `servers` | the flags of the three servers |
 //! | `supervised` | a process that ends when its starter does |
 //! | [`kubectl`](KubectlOutput) | running kubectl as the administrator or as somebody else |
 
@@ -34,6 +35,7 @@ mod error;
 mod folder;
 mod kubectl;
 mod programs;
+mod servers;
 mod supervised;
 
 pub use control_plane::{ControlPlane, StartOptions};

@@ -1,0 +1,57 @@
+# What a developer types. `make help` lists it; every target can be run from a fresh clone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test control-plane crds fmt audit
+
+CARGO ?= cargo
+CRDS := crds/syncflow.yaml
+
+# Finds or builds etcd, kube-apiserver, kube-controller-manager and kubectl once (about six minutes on a machine that
+# has never done it), and tells whatever runs next where they are.
+with_control_plane = programs=$$(tests/control-plane/install.sh) && export SYNCFLOW_CONTROL_PLANE_BIN="$$programs" &&
+# Only says where the time goes.
+step = @printf '\n==> %s\n'
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The guide's story, live: API server, simulated Salesforce and ServiceNow, the operator, kubectl
+	$(step) 'control plane: etcd, kube-apiserver, kube-controller-manager, kubectl'
+	@tests/control-plane/install.sh >/dev/null
+	$(step) 'build the operator and the demo'
+	@$(CARGO) build --locked --package syncflow --package syncflow-demo
+	@$(with_control_plane) $(CARGO) run --quiet --locked --package syncflow-demo
+
+test: ## Everything that must hold: format, lints, unit, simulation, connector and operator tests
+	$(step) 'format'
+	@$(CARGO) fmt --all --check
+	$(step) 'clippy, warnings are errors'
+	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(step) 'shell scripts'
+	@if command -v shellcheck >/dev/null; then shellcheck --shell=sh tests/control-plane/src/supervise.sh \
+	  && shellcheck tests/control-plane/install.sh .ci/run; else echo 'skipped: shellcheck is not installed'; fi
+	$(step) 'control plane: etcd, kube-apiserver, kube-controller-manager, kubectl'
+	@tests/control-plane/install.sh
+	$(step) 'tests'
+	@$(with_control_plane) $(CARGO) test --workspace --locked --no-fail-fast
+	$(step) 'dependencies: licences, bans, sources'
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; \
+	  else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny)'; fi
+	$(step) 'all passed'
+
+control-plane: ## A control plane to try things on, until Ctrl-C
+	@$(CARGO) run --quiet --locked --package syncflow-control-plane
+
+# Into a new file first: a build that fails must not leave an empty one.
+crds: ## Write the CRDs, generated from the types, into crds/
+	@mkdir -p $(dir $(CRDS))
+	@$(CARGO) run --quiet --locked --package syncflow -- crds >$(CRDS).new
+	@mv $(CRDS).new $(CRDS)
+	@echo 'wrote $(CRDS)'
+
+fmt: ## Format the Rust code
+	@$(CARGO) fmt --all
+
+audit: ## Ask the RustSec database about the dependencies (needs cargo-deny and the network)
+	@$(CARGO) deny --locked check advisories

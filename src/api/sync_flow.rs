@@ -130,7 +130,7 @@ pub struct SalesforceSide {
     #[x_kube(validation = Rule::new("self == oldSelf").message("object is immutable: make a new SyncFlow").reason(Reason::FieldValueForbidden))]
     pub object: String,
     /// API name of the field that holds the partner's id on each record that the flow makes: a text field of at least
-    /// 64 characters that is an external id and unique. It makes creation safe to repeat and lost links findable.
+    /// 43 characters that is an external id and unique. It makes creation safe to repeat and lost links findable.
     /// Needed unless the direction is `SalesforceToServiceNow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"))]
@@ -225,15 +225,12 @@ pub struct SyncFlowStatus {
     pub observed_generation: Option<i64>,
     /// Pairs that are in sync: a record on each side, in the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
     pub linked: Option<i64>,
     /// Records that cannot be synced now. They hold up nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
     pub quarantined: Option<i64>,
     /// Conflicts decided since the flow began; each is in the conflict journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
     pub conflicts: Option<i64>,
     /// The longest-standing quarantined records, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,0 +1,11 @@
+//! What is shipped as YAML and as pages is what the types say, and the API server's rules hold what they promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this binary is a test: what cannot be read fails it"
+)]
+
+#[path = "manifests/drift.rs"]
+mod drift;

@@ -1,1 +1,195 @@
-//! ServiceNow's Table API as a pure model.
+//! ServiceNow's REST API as a pure model.
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `schema/` | tables, columns, choices, inheritance; the same told as rows of the tables that describe it |
+//! | `store`, `records`, `values` | rows and their versions; how a write becomes a row; what becomes of a value |
+//! | `rules`, `automation` | business rules, data policies, derived values, and running them |
+//! | `history` | who wrote what: the oracle's record, and `sys_audit_delete` |
+//! | `query/` | encoded queries: parser, evaluator, order |
+//! | `table_api`, `table_write`, `display`, `pagination` | the Table API |
+//! | `batch` | the Batch API |
+//! | `users`, `oauth`, `acl` | who calls, and what they may do |
+//! | `traffic` | session queues, rate limits |
+//! | `request`, `answer`, `errors` | HTTP taken apart and put together |
+//! | `switches` | behaviours no source settles, and hazards |
+//! | `setup`, `person`, `administer` | the back door: what tests set up and people do, from code and as JSON |
+
+mod acl;
+mod administer;
+mod answer;
+mod automation;
+mod batch;
+mod clock;
+mod display;
+mod errors;
+mod history;
+mod ids;
+mod oauth;
+mod pagination;
+mod person;
+mod query;
+mod records;
+mod request;
+mod rules;
+mod schema;
+mod setup;
+mod store;
+mod switches;
+mod table_api;
+mod table_write;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod users;
+mod values;
+
+pub use acl::{Acl, Grant, Operation};
+pub use rules::{Action, BusinessRule, DataPolicy, On, When};
+pub use schema::{Choice, ChoiceMode, Column, InternalType, ReferenceKey, Schema, Table};
+pub use store::Values;
+pub use switches::{ChosenSysId, DeniedTable, InvalidQuery, RateLimit, SessionQueue, Switches};
+
+use http::Method;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::calls::{CallCounts, CallKind};
+use crate::model::{Model, Request, Response, Write};
+use errors::ApiError;
+use request::{Call, Resource};
+use users::Principal;
+
+/// One ServiceNow instance.
+#[derive(Debug, Clone)]
+pub struct ServiceNow {
+    /// Behaviours and hazards; set them at any time.
+    pub switches: Switches,
+    instance_url: String,
+    born: Timestamp,
+    schema: Schema,
+    store: store::Store,
+    acls: acl::Acls,
+    /// Roles by lower-case user name.
+    roles: BTreeMap<String, BTreeSet<String>>,
+    oauth: oauth::OAuth,
+    rules: rules::Rules,
+    traffic: traffic::Traffic,
+    writes: Vec<Write>,
+    ids: ids::Ids,
+    /// The last number given out, by prefix.
+    numbers: BTreeMap<String, u64>,
+    /// List queries so far, which salts the order of ties.
+    requests: u64,
+    inner_calls: CallCounts,
+}
+
+impl ServiceNow {
+    /// A fresh instance at that address (no trailing slash), with the standard tables and nobody who may sign in.
+    /// `seed` decides every identifier it will make, the instance's own included; `born` stamps its own rows.
+    pub fn new(instance_url: &str, seed: u64, born: Timestamp) -> Self {
+        let mut instance = Self {
+            switches: Switches::default(),
+            instance_url: instance_url.trim_end_matches('/').to_owned(),
+            born,
+            schema: Schema::default(),
+            store: store::Store::default(),
+            acls: acl::Acls::standard(),
+            roles: BTreeMap::new(),
+            oauth: oauth::OAuth::default(),
+            rules: rules::Rules::default(),
+            traffic: traffic::Traffic::default(),
+            writes: Vec::new(),
+            ids: ids::Ids::new(seed),
+            numbers: BTreeMap::new(),
+            requests: 0,
+            inner_calls: CallCounts::default(),
+        };
+        instance.describe_standard_schema();
+        instance
+    }
+
+    /// The calls made inside batches, by kind; the batches themselves are counted where every call is.
+    pub fn inner_calls(&self) -> &CallCounts {
+        &self.inner_calls
+    }
+
+    /// Answers an authenticated request.
+    fn dispatch(
+        &mut self,
+        call: &Call<'_>,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> Result<Response, ApiError> {
+        match call.resource() {
+            Resource::Table {
+                table,
+                sys_id,
+                version_1,
+            } => self.table(call, principal, table, sys_id, version_1, now),
+            Resource::Batch => self.batch(call, principal, now),
+            Resource::Token | Resource::Unknown => Err(ApiError::no_resource(call.request.uri().path())),
+        }
+    }
+
+    fn respond(&mut self, call: &Call<'_>, now: Timestamp) -> Response {
+        if call.resource() == Resource::Token {
+            return self.token(call, now);
+        }
+        let principal = match self.authenticate(call, now) {
+            Ok(principal) => principal,
+            Err(error) => return error.response(),
+        };
+        let allowance = match self.count_against_limits(call, &principal, now) {
+            Ok(allowance) => allowance,
+            Err(denied) => return *denied,
+        };
+        let mut response = self
+            .dispatch(call, &principal, now)
+            .unwrap_or_else(|error| error.response());
+        if let Some(allowance) = allowance {
+            allowance.show(&mut response);
+        }
+        response
+    }
+}
+
+impl Model for ServiceNow {
+    fn handle(&mut self, request: &Request, now: Timestamp) -> Response {
+        self.run_due_rules(now);
+        let call = Call::of(request);
+        let mut response = if self.session_overflows(&call, now) {
+            traffic::swallowed()
+        } else {
+            self.respond(&call, now)
+        };
+        if call.method == Method::HEAD {
+            response = response.map(|_| bytes::Bytes::new());
+        }
+        answer::set(&mut response, "date", &clock::http_date(now));
+        self.offer_session(&call, &mut response);
+        response
+    }
+
+    fn classify(&self, request: &Request) -> CallKind {
+        kind(&Call::of(request))
+    }
+
+    fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+}
+
+/// The kind of a call, by resource and method.
+fn kind(call: &Call<'_>) -> CallKind {
+    CallKind::new(match (call.resource(), &call.method) {
+        (Resource::Table { sys_id: None, .. }, &Method::GET | &Method::HEAD) => "servicenow.list",
+        (Resource::Table { sys_id: Some(_), .. }, &Method::GET | &Method::HEAD) => "servicenow.get",
+        (Resource::Table { .. }, &Method::POST) => "servicenow.create",
+        (Resource::Table { .. }, &Method::PUT | &Method::PATCH) => "servicenow.update",
+        (Resource::Table { .. }, &Method::DELETE) => "servicenow.delete",
+        (Resource::Batch, _) => "servicenow.batch",
+        (Resource::Token, _) => "servicenow.token",
+        _ => "servicenow.other",
+    })
+}

@@ -314,9 +314,11 @@ pub trait LinkStore: Send + Sync {
     /// Everything, as it stands. Also makes this instance's later commits conditional on what it loaded.
     async fn load(&self) -> Result<Snapshot, StoreError>;
 
-    /// Makes the change durable: links first (page by page), journal, then the header. Either every part was
-    /// written when it returns `Ok`, or an unknown part was: then [`LinkStore::load`] tells. Writes nothing where
-    /// nothing differs. [`StoreError::Conflict`] when another writer was there: load and plan again.
+    /// Makes the change durable: the journal first (so that no intent is durable without the value that it will
+    /// overwrite), then the links page by page, then the header. Either every part was written when it returns `Ok`,
+    /// or an unknown part was: then [`LinkStore::load`] tells, and until it did every further commit of this instance
+    /// is a [`StoreError::Conflict`]. Writes nothing where nothing differs. [`StoreError::Conflict`] when another
+    /// writer was there: load and plan again. [`StoreError::Full`] before anything is written.
     async fn commit(&self, change: StoreChange) -> Result<(), StoreError>;
 }
 

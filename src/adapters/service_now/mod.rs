@@ -1,1 +1,32 @@
-//! ServiceNow behind [`crate::ports::Remote`].
+//! ServiceNow behind [`crate::ports::Remote`]: the Table API for reading, the Batch API for writing, the platform's own
+//! tables for what a table is made of.
+//!
+//! ```text
+//!   remote ─┬▶ read ──────┬▶ table ─▶ client ─▶ sign_in ─▶ Transport
+//!           ├▶ dictionary ┤   (lists, scans)      (401)
+//!           ├▶ probe ─────┤
+//!           ├▶ identity ──┘
+//!           └▶ write ───────────────▶ client
+//!   pure: query (filters), convert (values), column (kinds), row (records), errors (remedies)
+//! ```
+//!
+//! What can be silently wrong in this API is looked for here, so that the engine never sees it: rows that access controls
+//! take out of a page, conditions and orders that are dropped, times read in another zone, HTTP 202 for *not done*,
+//! lists that break off behind HTTP 200.
+
+mod client;
+mod column;
+mod convert;
+mod dictionary;
+mod errors;
+mod identity;
+mod probe;
+mod query;
+mod read;
+mod remote;
+mod row;
+mod sign_in;
+mod table;
+mod write;
+
+pub use remote::{LIMITS, ServiceNow, ServiceNowConfig};

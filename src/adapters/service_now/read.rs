@@ -1,0 +1,281 @@
+//! Reading changes, records by id and records by value.
+//!
+//! Whatever the instance was asked, its rows are checked against the question: a condition or an order that it dropped
+//! shows in a row that should not be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::client::Client;
+use super::convert;
+use super::errors;
+use super::query::{Condition, Filter, Question, questions};
+use super::row::{self, Row, SYSTEM_FIELDS};
+use super::table::{Listing, Position, Scan};
+use crate::adapters::http::failure;
+use crate::core::ident::{FieldName, RecordId};
+use crate::core::record::{DeletionProof, Observation, Record};
+use crate::core::schema::ObjectSchema;
+use crate::core::time::Instant;
+use crate::core::value::Value;
+use crate::ports::{ChangePage, ChangeQuery, RemoteError, RemoteErrorKind};
+
+/// Rows of a page of a look-up.
+const PAGE: usize = 1000;
+
+/// The columns to ask for: ours, and those that every reading needs.
+fn columns(fields: &[FieldName]) -> Vec<&str> {
+    let asked = fields.iter().map(FieldName::as_str);
+    let all: BTreeSet<&str> = asked.chain(SYSTEM_FIELDS).collect();
+    all.into_iter().collect()
+}
+
+impl Client {
+    /// One page of changes, checked for filter and order.
+    pub(super) async fn changes(&self, query: &ChangeQuery) -> Result<ChangePage, RemoteError> {
+        let table = query.schema.object.as_str();
+        let created = query
+            .created_from
+            .map(|from| Condition::not_before("sys_created_on", from));
+        let filter = created.map_or_else(Filter::everything, Filter::of);
+        let position = match &query.after {
+            Some((at, id)) => Position::Change(*at, id.clone()),
+            // Also leaves out rows without a time, which no later query could reach either.
+            None => Position::Change(Instant::EPOCH, None),
+        };
+        let fields = columns(&query.fields);
+        let scan = Scan {
+            action: "read_changes",
+            table,
+            filter,
+            fields: &fields,
+        };
+        let page = self.page(&scan, &position, query.limit).await?;
+        let records = self.records(&query.schema, &page.rows)?;
+        Self::check_changes(table, query, &records)?;
+        Ok(ChangePage {
+            records,
+            complete: page.complete,
+            server_time: page.server_time,
+            hidden_rows: page.hidden as u64,
+        })
+    }
+
+    fn records(&self, schema: &ObjectSchema, rows: &[Row]) -> Result<Vec<Record>, RemoteError> {
+        let table = schema.object.as_str();
+        rows.iter()
+            .map(|row| {
+                row::record(schema, row)
+                    .map_err(|missing| errors::missing_system_field(table, self.sign_in.secret(), missing))
+            })
+            .collect()
+    }
+
+    fn check_changes(table: &str, query: &ChangeQuery, records: &[Record]) -> Result<(), RemoteError> {
+        let from = match &query.after {
+            Some((at, None)) => *at,
+            _ => Instant::EPOCH,
+        };
+        let mut last = match &query.after {
+            Some((at, Some(id))) => Some((*at, id)),
+            _ => None,
+        };
+        for record in records {
+            let place = (record.version.modified, &record.id);
+            if place.0 < from || last.as_ref().is_some_and(|last| place <= *last) {
+                let what = "the condition on sys_updated_on, or the order by sys_updated_on and sys_id";
+                return Err(errors::filter_ignored(table, what));
+            }
+            if query.created_from.is_some_and(|from| record.created_at < from) {
+                return Err(errors::filter_ignored(table, "the condition on sys_created_on"));
+            }
+            last = Some(place);
+        }
+        Ok(())
+    }
+
+    /// What is known of these records now. Where the deletion log may not be read, a record that is not found is
+    /// never called gone.
+    pub(super) async fn by_ids(
+        &self,
+        schema: &ObjectSchema,
+        ids: &[RecordId],
+        fields: &[FieldName],
+    ) -> Result<BTreeMap<RecordId, Observation>, RemoteError> {
+        let mut known: BTreeMap<RecordId, Observation> = ids
+            .iter()
+            .map(|id| (id.clone(), Observation::NotVisible))
+            .collect();
+        if known.is_empty() {
+            return Ok(known);
+        }
+        let table = schema.object.as_str();
+        let fields = columns(fields);
+        let filter = Filter::of(Condition::one_of("sys_id", ids.iter().map(RecordId::as_str)));
+        let scan = Scan {
+            action: "read_ids",
+            table,
+            filter,
+            fields: &fields,
+        };
+        let found = self.everything(&scan, PAGE).await?;
+        for record in self.records(schema, &found.rows)? {
+            let Some(place) = known.get_mut(&record.id) else {
+                return Err(errors::filter_ignored(table, "the condition on sys_id"));
+            };
+            *place = Observation::Present(record);
+        }
+        let missing: Vec<RecordId> = known
+            .iter()
+            .filter(|(_, observation)| matches!(observation, Observation::NotVisible))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in self.deleted(table, &missing).await? {
+            // A record that was restored and hidden has a row in the log too.
+            if found.hidden == 0 || self.is_absent(table, &id).await? {
+                known.insert(id, Observation::Gone(DeletionProof::AuditRow));
+            }
+        }
+        Ok(known)
+    }
+
+    /// Which of these the deletion log says were deleted from this table, one that extends it or one that it extends.
+    async fn deleted(&self, table: &str, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, RemoteError> {
+        let mut deleted = BTreeSet::new();
+        if ids.is_empty() {
+            return Ok(deleted);
+        }
+        let filter = Filter::of(Condition::one_of("documentkey", ids.iter().map(RecordId::as_str)));
+        let fields = ["sys_id", "tablename", "documentkey"];
+        let scan = Scan {
+            action: "read_deletions",
+            table: "sys_audit_delete",
+            filter,
+            fields: &fields,
+        };
+        let rows = match self.everything(&scan, PAGE).await {
+            Ok(all) => all.rows,
+            // The log is for administrators unless somebody shares it.
+            Err(error) if error.kind == RemoteErrorKind::Misconfigured => return Ok(deleted),
+            Err(error) => return Err(error),
+        };
+        for row in rows {
+            let of = row::text(&row, "documentkey").unwrap_or_default();
+            let Some(id) = ids.iter().find(|id| id.as_str() == of.to_ascii_lowercase()) else {
+                continue;
+            };
+            let class = row::text(&row, "tablename").unwrap_or_default();
+            if !deleted.contains(id) && self.same_line(table, &class).await? {
+                deleted.insert(id.clone());
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn is_absent(&self, table: &str, id: &RecordId) -> Result<bool, RemoteError> {
+        let listing = Listing {
+            action: "read_ids",
+            table,
+            filter: Filter::of(Condition::is("sys_id", id.as_str())),
+            order: &[],
+            fields: &["sys_id"],
+        };
+        Ok(self.list(&listing, 1, 0).await?.total == 0)
+    }
+
+    /// Every record whose field may hold one of the values. Fails rather than leave one out.
+    pub(super) async fn by_values(
+        &self,
+        schema: &ObjectSchema,
+        field: &FieldName,
+        values: &[Value],
+        fields: &[FieldName],
+    ) -> Result<Vec<Record>, RemoteError> {
+        let table = schema.object.as_str();
+        let secret = self.sign_in.secret();
+        // An empty field is not equal to anything.
+        let values: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
+        let texts: Vec<String> = values.iter().map(|value| asked_as(value)).collect();
+        let questions = questions(field, texts.iter().map(String::as_str)).map_err(|_| {
+            failure::misconfigured(
+                "ValueNotSearchable",
+                format!(
+                    "records of {table} cannot be looked up by {field}: a value consists only of characters that a \
+                     ServiceNow query cannot hold. Match by another field."
+                ),
+            )
+        })?;
+        let mut asked = fields.to_vec();
+        asked.push(field.clone());
+        let asked = columns(&asked);
+        let mut records: BTreeMap<RecordId, Record> = BTreeMap::new();
+        for Question { filter, wider } in questions {
+            let scan = Scan {
+                action: "find",
+                table,
+                filter,
+                fields: &asked,
+            };
+            let found = self.everything(&scan, PAGE).await?;
+            if found.hidden > 0 {
+                let why = format!("may match a look-up by {field}");
+                return Err(errors::hidden_rows(table, secret, &why, found.hidden as u64));
+            }
+            for record in self.records(schema, &found.rows)? {
+                let Some(value) = record.value(field) else {
+                    return Err(failure::misconfigured(
+                        "MissingRight",
+                        format!(
+                            "the account in {secret} cannot read {field} of {table}, by which records are looked up. \
+                             Give it read access to that field."
+                        ),
+                    ));
+                };
+                match likeness(value, &values) {
+                    Likeness::Same | Likeness::CannotTell => {
+                        records.insert(record.id.clone(), record);
+                    }
+                    Likeness::Other if wider => {}
+                    Likeness::Other => {
+                        return Err(errors::filter_ignored(
+                            table,
+                            &format!("the condition on {field}"),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(records.into_values().collect())
+    }
+}
+
+/// How a value is spelled in a query. A set is asked for by its longest member, since the order of a list is not known.
+fn asked_as(value: &Value) -> String {
+    match value {
+        Value::Choices(choices) => choices
+            .iter()
+            .max_by_key(|choice| choice.len())
+            // The comma keeps it from being taken for the whole list.
+            .map_or_else(String::new, |choice| format!("{choice}^")),
+        _ => convert::to_text(value),
+    }
+}
+
+enum Likeness {
+    Same,
+    /// Other, by any collation.
+    Other,
+    /// Collations differ beyond ASCII (accents, width); the caller compares again.
+    CannotTell,
+}
+
+fn likeness(found: &Value, asked: &[&Value]) -> Likeness {
+    let folded = |value: &Value| value.canonical().plain().to_lowercase();
+    let found_text = folded(found);
+    if asked.iter().any(|asked| folded(asked) == found_text) {
+        Likeness::Same
+    } else if found_text.is_ascii() && asked.iter().all(|asked| asked.plain().is_ascii()) {
+        Likeness::Other
+    } else {
+        Likeness::CannotTell
+    }
+}

@@ -1,0 +1,374 @@
+//! Lists of the Table API, and scans that know where they end.
+//!
+//! Three hazards live here. The limit counts rows *before* access controls take some away, so a short page, even an
+//! empty one, is not the end (ServiceNow docs: Table API): only `X-Total-Count` tells. A list that takes too long is
+//! HTTP 200 with JSON that breaks off: it is asked for again at half the size. And offsets skip rows when a row leaves
+//! the part already read, so a scan goes by key; an offset is used only to get past rows that we may not see.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::client::{CallError, Client};
+use super::errors::{self, VendorError};
+use super::query::{Condition, Filter, Order};
+use super::row::{self, Row};
+use crate::adapters::http::call::{self, BodyFault};
+use crate::adapters::http::failure;
+use crate::core::ident::RecordId;
+use crate::core::side::Side;
+use crate::core::time::Instant;
+use crate::ports::RemoteError;
+
+/// A broken list is asked for again down to this size.
+const SMALLEST_PAGE: usize = 16;
+
+/// Pages grow up to this size while every row of them is hidden: the platform's own default limit.
+const WIDEST_PAGE: usize = 10_000;
+
+/// What to list.
+pub(super) struct Listing<'a> {
+    /// A stable name for metrics and messages.
+    pub(super) action: &'static str,
+    /// The table.
+    pub(super) table: &'a str,
+    /// Which rows.
+    pub(super) filter: Filter,
+    /// In which order.
+    pub(super) order: &'a [Order],
+    /// Which columns.
+    pub(super) fields: &'a [&'a str],
+}
+
+/// One answer to a list.
+pub(super) struct Listed {
+    /// The rows that our user may see.
+    pub(super) rows: Vec<Row>,
+    /// How many rows the filter selects, hidden ones included.
+    pub(super) total: usize,
+    /// The limit that was asked for in the end.
+    pub(super) asked: usize,
+    /// The instance's clock.
+    pub(super) server_time: Instant,
+}
+
+/// Where a scan stands. Rows are read strictly after it.
+#[derive(Clone)]
+pub(super) enum Position {
+    /// By `sys_id`.
+    Id(Option<RecordId>),
+    /// By `(sys_updated_on, sys_id)`; without an id, from that second on.
+    Change(Instant, Option<RecordId>),
+}
+
+impl Position {
+    /// The rows of `common` after this position.
+    fn rest(&self, common: &Filter) -> Filter {
+        const CHANGED: &str = "sys_updated_on";
+        match self {
+            Self::Id(None) => common.clone(),
+            Self::Id(Some(id)) => common.clone().and(&Condition::id_after(id)),
+            Self::Change(from, None) => common.clone().and(&Condition::not_before(CHANGED, *from)),
+            Self::Change(at, Some(id)) => {
+                let later = common.clone().and(&Condition::after(CHANGED, *at));
+                let same_second = common.clone().and(&Condition::at(CHANGED, *at));
+                later.or(same_second.and(&Condition::id_after(id)))
+            }
+        }
+    }
+
+    const fn order(&self) -> &'static [Order] {
+        match self {
+            Self::Id(_) => &[Order::Ascending("sys_id")],
+            Self::Change(..) => &[Order::Ascending("sys_updated_on"), Order::Ascending("sys_id")],
+        }
+    }
+}
+
+/// What to scan.
+pub(super) struct Scan<'a> {
+    /// A stable name for metrics and messages.
+    pub(super) action: &'static str,
+    /// The table.
+    pub(super) table: &'a str,
+    /// Which rows.
+    pub(super) filter: Filter,
+    /// Which columns; `sys_id` must be among them.
+    pub(super) fields: &'a [&'a str],
+}
+
+/// A part of a scan.
+pub(super) struct Page {
+    /// At least one row, unless it is complete.
+    pub(super) rows: Vec<Row>,
+    /// True when nothing is after it now.
+    pub(super) complete: bool,
+    /// Rows in this part that were counted and not shown. Those between this page and the next may count in both.
+    pub(super) hidden: usize,
+    /// The instance's clock.
+    pub(super) server_time: Instant,
+}
+
+/// All of a scan.
+pub(super) struct Everything {
+    /// In the order of `sys_id`.
+    pub(super) rows: Vec<Row>,
+    /// Rows that were counted and not shown.
+    pub(super) hidden: usize,
+}
+
+impl Client {
+    /// One list call, made smaller while the platform breaks it off.
+    pub(super) async fn list(
+        &self,
+        listing: &Listing<'_>,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Listed, RemoteError> {
+        let path = format!("/api/now/table/{}", listing.table);
+        let query = listing.filter.encoded(listing.order);
+        let fields = listing.fields.join(",");
+        let offset = offset.to_string();
+        let mut asked = limit;
+        loop {
+            let limit = asked.to_string();
+            let parameters = [
+                ("sysparm_query", query.as_str()),
+                ("sysparm_fields", fields.as_str()),
+                ("sysparm_limit", limit.as_str()),
+                ("sysparm_offset", offset.as_str()),
+                ("sysparm_display_value", "false"),
+                ("sysparm_exclude_reference_link", "true"),
+            ];
+            let answer = self.get(listing.action, &path, &parameters).await;
+            match self.judge_list(listing, answer)? {
+                Judged::Rows {
+                    rows,
+                    total,
+                    server_time,
+                } => {
+                    return Ok(Listed {
+                        rows,
+                        total,
+                        asked,
+                        server_time,
+                    });
+                }
+                Judged::Broken(error) if asked <= SMALLEST_PAGE => return Err(error),
+                Judged::Broken(_) => asked = (asked / 2).max(SMALLEST_PAGE),
+            }
+        }
+    }
+
+    fn judge_list(
+        &self,
+        listing: &Listing<'_>,
+        answer: Result<http::Response<Bytes>, CallError>,
+    ) -> Result<Judged, RemoteError> {
+        let (action, table) = (listing.action, listing.table);
+        let response = match answer {
+            Ok(response) => response,
+            Err(CallError::Before(error)) => return Err(error),
+            Err(CallError::After(error)) => {
+                let told = failure::transport(Side::ServiceNow, action, &error);
+                return match error {
+                    crate::ports::TransportError::TooLarge { .. } => Ok(Judged::Broken(told)),
+                    _ => Err(told),
+                };
+            }
+        };
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::ACCEPTED => return Err(errors::not_executed(action)),
+            _ => {
+                return Err(errors::refused_read(
+                    action,
+                    table,
+                    self.sign_in.secret(),
+                    &response,
+                ));
+            }
+        }
+        let body = match call::json::<ListBody>(response.body()) {
+            Ok(body) => body,
+            Err(fault @ (BodyFault::Truncated | BodyFault::NotJson)) => {
+                return Ok(Judged::Broken(errors::broken_list(action, table, Some(fault))));
+            }
+            Err(fault) => return Err(errors::broken_list(action, table, Some(fault))),
+        };
+        let (Some(rows), None) = (body.result, body.error) else {
+            return Ok(Judged::Broken(errors::broken_list(action, table, None)));
+        };
+        let total = response
+            .headers()
+            .get("x-total-count")
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .ok_or_else(|| errors::missing_header("X-Total-Count"))?;
+        let server_time = server_time(&response)?;
+        Ok(Judged::Rows {
+            rows,
+            total,
+            server_time,
+        })
+    }
+
+    /// The next part of a scan: whole, and never empty unless nothing follows.
+    pub(super) async fn page(
+        &self,
+        scan: &Scan<'_>,
+        position: &Position,
+        limit: usize,
+    ) -> Result<Page, RemoteError> {
+        let mut position = position.clone();
+        let mut passed = 0;
+        loop {
+            let listing = Listing {
+                action: scan.action,
+                table: scan.table,
+                filter: position.rest(&scan.filter),
+                order: position.order(),
+                fields: scan.fields,
+            };
+            let mut step = limit;
+            let blind = loop {
+                let found = self.list(&listing, step, 0).await?;
+                if !found.rows.is_empty() || found.total <= found.asked {
+                    return Ok(shown(found, 0, passed, limit));
+                }
+                // Not one row is shown. A wider page is one consistent answer, which two pages are not.
+                if found.asked < step || step >= WIDEST_PAGE {
+                    break found;
+                }
+                step = step.saturating_mul(2).min(WIDEST_PAGE);
+            };
+            match self.pass_hidden(scan, &position, &blind, limit).await? {
+                Passed::Shown(mut page) => {
+                    page.hidden += passed;
+                    return Ok(page);
+                }
+                Passed::AllHidden { until, hidden } => {
+                    passed += hidden;
+                    let next = Instant::from_seconds(until.seconds() + 1);
+                    position = Position::Change(next, None);
+                }
+            }
+        }
+    }
+
+    /// Goes on by offset past rows that are all hidden. Rows can only leave the part that is walked through, since it
+    /// ends at the instant of the first answer; each that leaves moves the rest one place up, and shows in the total,
+    /// so that the offset goes back as far and no row is skipped.
+    async fn pass_hidden(
+        &self,
+        scan: &Scan<'_>,
+        position: &Position,
+        blind: &Listed,
+        limit: usize,
+    ) -> Result<Passed, RemoteError> {
+        let rest = position.rest(&scan.filter);
+        let filter = match position {
+            Position::Id(_) => rest,
+            Position::Change(..) => rest.and(&Condition::until("sys_updated_on", blind.server_time)),
+        };
+        let listing = Listing {
+            action: scan.action,
+            table: scan.table,
+            filter,
+            order: position.order(),
+            fields: scan.fields,
+        };
+        let mut offset: usize = 0;
+        let mut known_total: Option<usize> = None;
+        loop {
+            let found = self.list(&listing, blind.asked, offset).await?;
+            let left = known_total.map_or(0, |known| known.saturating_sub(found.total));
+            known_total = Some(found.total);
+            if left > 0 {
+                offset = offset.saturating_sub(left);
+                continue;
+            }
+            let complete = found.total <= offset + found.asked;
+            if !found.rows.is_empty() || (complete && matches!(position, Position::Id(_))) {
+                let mut page = shown(found, offset, offset, limit);
+                page.complete &= matches!(position, Position::Id(_));
+                return Ok(Passed::Shown(page));
+            }
+            if complete {
+                return Ok(Passed::AllHidden {
+                    until: blind.server_time,
+                    hidden: found.total,
+                });
+            }
+            offset += found.asked;
+        }
+    }
+
+    /// Every row of a scan, by `sys_id`. The order of the pages is checked: without it, rows could be missing.
+    pub(super) async fn everything(&self, scan: &Scan<'_>, limit: usize) -> Result<Everything, RemoteError> {
+        let secret = self.sign_in.secret();
+        let mut all = Everything {
+            rows: Vec::new(),
+            hidden: 0,
+        };
+        let mut last: Option<RecordId> = None;
+        loop {
+            let page = self.page(scan, &Position::Id(last.clone()), limit).await?;
+            for row in &page.rows {
+                let id = row::id(row)
+                    .map_err(|missing| errors::missing_system_field(scan.table, secret, missing))?;
+                if last.as_ref().is_some_and(|last| id <= *last) {
+                    return Err(errors::filter_ignored(scan.table, "the order by sys_id"));
+                }
+                last = Some(id);
+            }
+            all.rows.extend(page.rows);
+            all.hidden += page.hidden;
+            if page.complete {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// The instance's clock, from an answer.
+pub(super) fn server_time(response: &http::Response<Bytes>) -> Result<Instant, RemoteError> {
+    call::server_time(response.headers()).ok_or_else(|| errors::missing_header("Date"))
+}
+
+/// A page of what a list showed, at most `limit` rows of it. `before` rows were passed as hidden.
+fn shown(found: Listed, offset: usize, before: usize, limit: usize) -> Page {
+    let in_reach = found.total.saturating_sub(offset).min(found.asked);
+    let hidden = before + in_reach.saturating_sub(found.rows.len());
+    let cut = found.rows.len() > limit;
+    let mut rows = found.rows;
+    rows.truncate(limit);
+    Page {
+        rows,
+        complete: !cut && found.total <= offset + found.asked,
+        hidden,
+        server_time: found.server_time,
+    }
+}
+
+enum Passed {
+    /// There is something to show, or nothing at all to the end.
+    Shown(Page),
+    /// Everything up to this instant is hidden.
+    AllHidden { until: Instant, hidden: usize },
+}
+
+enum Judged {
+    Rows {
+        rows: Vec<Row>,
+        total: usize,
+        server_time: Instant,
+    },
+    /// May succeed with fewer rows.
+    Broken(RemoteError),
+}
+
+#[derive(Deserialize)]
+struct ListBody {
+    result: Option<Vec<Row>>,
+    error: Option<VendorError>,
+}

@@ -7,5 +7,13 @@
     reason = "this binary is a test: what cannot be read fails it"
 )]
 
+#[path = "manifests/cases.rs"]
+mod cases;
+#[path = "manifests/cel.rs"]
+mod cel;
 #[path = "manifests/drift.rs"]
 mod drift;
+#[path = "manifests/examples.rs"]
+mod examples;
+#[path = "manifests/server.rs"]
+mod server;

@@ -18,7 +18,7 @@ use super::reference::SecretRef;
     kind = "Connection",
     plural = "connections",
     shortname = "conn",
-    category = "syncflow",
+    category = "sync",
     namespaced,
     status = "ConnectionStatus",
     derive = "PartialEq",

@@ -19,7 +19,7 @@ use super::policy::{Conflict, Drift, UnmappedPolicy};
     kind = "FieldMapping",
     plural = "fieldmappings",
     shortname = "fm",
-    category = "syncflow",
+    category = "sync",
     namespaced,
     status = "FieldMappingStatus",
     derive = "PartialEq",
@@ -55,9 +55,9 @@ pub struct FieldMappingSpec {
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
         validation = Rule::new("self.all(f, f.direction == 'ToServiceNow' || self.exists_one(g, g.direction != 'ToServiceNow' && g.salesforce.lowerAscii() == f.salesforce.lowerAscii()))")
-            .message("a Salesforce field may be written by one pair only (direction TwoWay or ToSalesforce)").reason(Reason::FieldValueDuplicate),
+            .message("a Salesforce field may be written by one pair only (direction TwoWay or ToSalesforce)"),
         validation = Rule::new("self.all(f, f.direction == 'ToSalesforce' || self.exists_one(g, g.direction != 'ToSalesforce' && g.serviceNow == f.serviceNow))")
-            .message("a ServiceNow field may be written by one pair only (direction TwoWay or ToServiceNow)").reason(Reason::FieldValueDuplicate),
+            .message("a ServiceNow field may be written by one pair only (direction TwoWay or ToServiceNow)"),
     )]
     pub fields: Vec<FieldPair>,
 }

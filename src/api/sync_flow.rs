@@ -22,7 +22,7 @@ use super::rule::{OnCreateValue, RecordRule};
     kind = "SyncFlow",
     plural = "syncflows",
     shortname = "sf",
-    category = "syncflow",
+    category = "sync",
     namespaced,
     status = "SyncFlowStatus",
     derive = "PartialEq",

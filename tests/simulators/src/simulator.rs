@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::calls::CallCounts;
 use crate::faults::{Delivered, Effect, Faults};
-use crate::model::{Model, Request, Response};
+use crate::model::{Actor, Model, Request, Response};
 
 /// A model with faults in front of it and its calls counted: what the HTTP front and the simulation share.
 #[derive(Debug, Default)]
@@ -76,9 +76,14 @@ impl<M: Model> Simulator<M> {
         let kind = self.model.classify(request);
         let seen = self.model.writes().len();
         let response = self.model.handle(request, now);
-        let made = self.model.writes().get(seen..).unwrap_or_default();
-        let effective = made.iter().filter(|write| write.is_effective()).count();
-        self.calls.count_writes(kind, made.len() as u64, effective as u64);
+        let written = self.model.writes().get(seen..).unwrap_or_default();
+        // What the service's automations did meanwhile is not the client's doing.
+        let made = written
+            .iter()
+            .filter(|write| matches!(write.actor, Actor::Api(_)));
+        let effective = made.clone().filter(|write| write.is_effective()).count();
+        self.calls
+            .count_writes(kind, made.count() as u64, effective as u64);
         response
     }
 }

@@ -4,7 +4,7 @@
 //! rule exists for an object and operation, one of them must pass; where none does, everyone may. Rules of the parent
 //! table apply to a table that has none of its own for that object and operation. `admin` passes every rule but a denial.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::query::evaluator::Scope;
 use super::query::order::Row;
@@ -87,7 +87,8 @@ impl Acl {
 /// The access rules of an instance.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Acls {
-    rules: Vec<Acl>,
+    /// By table, because every field of every row shown is looked up here.
+    rules: BTreeMap<String, Vec<Acl>>,
 }
 
 impl Acls {
@@ -126,18 +127,22 @@ impl Acls {
                 rules.push(Acl::row(table, operation, admin()));
             }
         }
-        Self { rules }
+        let mut acls = Self::default();
+        for rule in rules {
+            acls.add(rule);
+        }
+        acls
     }
 
     pub(super) fn add(&mut self, rule: Acl) {
-        self.rules.push(rule);
+        self.rules.entry(rule.table.clone()).or_default().push(rule);
     }
 
     /// Takes away every rule for the same object and operation, so that a test can put its own there.
     pub(super) fn remove(&mut self, table: &str, field: Option<&str>, operation: Operation) {
-        self.rules.retain(|rule| {
-            rule.table != table || rule.field.as_deref() != field || rule.operation != operation
-        });
+        if let Some(rules) = self.rules.get_mut(table) {
+            rules.retain(|rule| rule.field.as_deref() != field || rule.operation != operation);
+        }
     }
 
     fn governing<'a>(
@@ -147,14 +152,11 @@ impl Acls {
         field: Option<&str>,
         operation: Operation,
     ) -> Vec<&'a Acl> {
+        let governs = |rule: &&Acl| rule.field.as_deref() == field && rule.operation == operation;
         schema
             .lineage(table)
-            .map(|one| {
-                let governs = |rule: &&Acl| {
-                    rule.table == one.name && rule.field.as_deref() == field && rule.operation == operation
-                };
-                self.rules.iter().filter(governs).collect::<Vec<_>>()
-            })
+            .filter_map(|one| self.rules.get(&one.name))
+            .map(|rules| rules.iter().filter(governs).collect::<Vec<_>>())
             .find(|rules| !rules.is_empty())
             .unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use super::clock;
 use super::query::evaluator::Scope;
 use super::query::order::Row;
 use super::request::Parameters;
-use super::schema::{Column, InternalType, ReferenceKey};
+use super::schema::{Column, InternalType, ReferenceKey, Schema};
 use super::store::{Reading, Values};
 use super::users::Principal;
 
@@ -28,11 +28,13 @@ enum Shown {
 pub(super) struct Rendering {
     shown: Shown,
     exclude_links: bool,
-    fields: Option<Vec<String>>,
+    /// Columns and paths to show.
+    fields: Vec<String>,
 }
 
 impl Rendering {
-    pub(super) fn of(parameters: &Parameters) -> Self {
+    /// What the parameters ask for; without `sysparm_fields`, every column of the table.
+    pub(super) fn of(parameters: &Parameters, schema: &Schema, table: &str) -> Self {
         let shown = match parameters
             .get("sysparm_display_value")
             .map(str::to_ascii_lowercase)
@@ -42,10 +44,15 @@ impl Rendering {
             Some("all") => Shown::Both,
             _ => Shown::Stored,
         };
-        let fields = parameters.get("sysparm_fields").map(|names| {
-            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-            names.map(str::to_owned).collect()
-        });
+        let fields = match parameters.get("sysparm_fields") {
+            Some(names) => names
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            None => schema.columns(table).into_keys().map(str::to_owned).collect(),
+        };
         Self {
             shown,
             exclude_links: parameters.flag("sysparm_exclude_reference_link"),
@@ -66,20 +73,9 @@ impl ServiceNow {
         rendering: &Rendering,
     ) -> Map<String, Value> {
         let mut shown = Map::new();
-        match &rendering.fields {
-            Some(paths) => {
-                for path in paths {
-                    if let Some(value) = self.render_path(scope, principal, table, row, path, rendering) {
-                        shown.insert(path.clone(), value);
-                    }
-                }
-            }
-            None => {
-                for name in self.schema.columns(table).into_keys() {
-                    if let Some(value) = self.render_path(scope, principal, table, row, name, rendering) {
-                        shown.insert(name.to_owned(), value);
-                    }
-                }
+        for path in &rendering.fields {
+            if let Some(value) = self.render_path(scope, principal, table, row, path, rendering) {
+                shown.insert(path.clone(), value);
             }
         }
         shown

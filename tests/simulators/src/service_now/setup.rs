@@ -1,5 +1,6 @@
 //! Setting an instance up from code: tables, columns, choices, users, rules.
 
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 use super::ServiceNow;
@@ -177,7 +178,9 @@ impl ServiceNow {
         ] {
             row.entry(column.to_owned()).or_insert_with(|| value.to_owned());
         }
-        self.store.put(table, &sys_id, Some(row), self.born, self.born);
+        // There from the beginning, however far replicas lag.
+        self.store
+            .put(table, &sys_id, Some(row), Timestamp::MIN, Timestamp::MIN);
     }
 
     /// The `sys_id` of the row of `table` with these values.

@@ -80,7 +80,13 @@ impl ServiceNow {
                 .may(&scope, &principal.roles, *row, None, Operation::Read)
         });
         let row = readable.ok_or_else(ApiError::no_record)?;
-        let shown = self.render(&scope, principal, table, row, &Rendering::of(&call.parameters));
+        let shown = self.render(
+            &scope,
+            principal,
+            table,
+            row,
+            &Rendering::of(&call.parameters, &self.schema, table),
+        );
         Ok(answer::json(StatusCode::OK, &json!({"result": shown})))
     }
 
@@ -118,7 +124,7 @@ impl ServiceNow {
             limit: parameters.count("sysparm_limit").unwrap_or(DEFAULT_LIMIT),
             offset: parameters.count("sysparm_offset").unwrap_or(0),
         };
-        let rendering = Rendering::of(parameters);
+        let rendering = Rendering::of(parameters, &self.schema, table);
         let rows: Vec<Value> = matched
             .into_iter()
             .skip(page.offset)

@@ -150,7 +150,13 @@ impl ServiceNow {
                 .may(&scope, &principal.roles, *row, None, Operation::Read)
         });
         let shown = readable.map_or_else(Map::new, |row| {
-            self.render(&scope, principal, table, row, &Rendering::of(&call.parameters))
+            self.render(
+                &scope,
+                principal,
+                table,
+                row,
+                &Rendering::of(&call.parameters, &self.schema, table),
+            )
         });
         answer::json(status, &json!({"result": shown}))
     }

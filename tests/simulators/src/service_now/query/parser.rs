@@ -136,6 +136,8 @@ fn operator_at(text: &str) -> Option<(&'static str, Operator)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn one(text: &str) -> (String, Operator, String) {
@@ -256,5 +258,61 @@ mod tests {
     #[test]
     fn an_empty_query_is_one_group_that_holds_for_every_row() {
         assert_eq!(parse("", false).groups, [Group::default()]);
+    }
+
+    fn written(query: &EncodedQuery) -> String {
+        let operator = |operator: Operator| {
+            OPERATORS
+                .iter()
+                .find(|(_, known)| *known == operator)
+                .map_or("", |(written, _)| *written)
+        };
+        let condition = |one: &Condition| format!("{}{}{}", one.field, operator(one.operator), one.value);
+        let any = |any_of: &AnyOf| any_of.any.iter().map(condition).collect::<Vec<_>>().join("^OR");
+        let group = |group: &Group| group.all.iter().map(any).collect::<Vec<_>>().join("^");
+        let order = query.order.iter().map(|key| {
+            let direction = if key.descending { "DESC" } else { "" };
+            format!("^ORDERBY{direction}{}", key.field)
+        });
+        query.groups.iter().map(group).collect::<Vec<_>>().join("^NQ") + &order.collect::<String>()
+    }
+
+    fn a_condition() -> impl Strategy<Value = Condition> {
+        let operator = (0..OPERATORS.len()).prop_map(|index| OPERATORS[index].1);
+        // A value may hold anything but a caret; one that begins like the rest of an operator would read as that.
+        (
+            "[a-z][a-z_]{0,8}(\\.[a-z_]{1,8})?",
+            operator,
+            "([a-z0-9 ][a-zA-Z0-9 @,.:-]{0,12})?",
+        )
+            .prop_map(|(field, operator, value)| Condition {
+                field,
+                operator,
+                value,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn every_query_reads_back_as_it_was_written(
+            groups in prop::collection::vec(
+                prop::collection::vec(prop::collection::vec(a_condition(), 1..3), 1..4), 1..4),
+            order in prop::collection::vec(("[a-z_]{1,8}", any::<bool>()), 0..3),
+        ) {
+            let group = |all: Vec<Vec<Condition>>| {
+                Group { all: all.into_iter().map(|any| AnyOf { any }).collect() }
+            };
+            let query = EncodedQuery {
+                groups: groups.into_iter().map(group).collect(),
+                order: order.into_iter().map(|(field, descending)| OrderBy { field, descending }).collect(),
+                unreadable: Vec::new(),
+            };
+            prop_assert_eq!(parse(&written(&query), false), query);
+        }
+
+        #[test]
+        fn no_text_breaks_the_parser(text in "\\PC{0,60}", escape in any::<bool>()) {
+            prop_assert!(!parse(&text, escape).groups.is_empty());
+        }
     }
 }

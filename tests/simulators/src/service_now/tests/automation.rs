@@ -126,3 +126,23 @@ fn rules_answer_to_people_but_not_to_seeded_history() {
         "mine"
     );
 }
+
+#[test]
+fn what_rules_write_does_not_count_as_the_clients_writes() {
+    let mut bench = Bench::new();
+    bench.instance.add_rule(BusinessRule::before_set(
+        "Mark",
+        "incident",
+        &[("correlation_display", "seen")],
+    ));
+    let mut simulator = crate::Simulator::new(bench.instance);
+    let create = request(
+        "POST",
+        "/api/now/table/incident",
+        "sync",
+        Some(&json!({"impact": "1"})),
+    );
+    simulator.deliver(&create, bench.now);
+    assert!(simulator.model.writes().len() > 1);
+    assert_eq!(simulator.calls.records_written("servicenow"), 1);
+}

@@ -1,6 +1,9 @@
 //! What the model promises, by topic; each test is named after its promise.
 
-#![expect(clippy::needless_pass_by_value, reason = "a test reads best with its `json!` written in place")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a test reads best with its `json!` written in place"
+)]
 
 mod access;
 mod automation;

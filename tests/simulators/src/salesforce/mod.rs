@@ -1,1 +1,291 @@
 //! Salesforce's REST API as a pure model.
+//!
+//! [`Salesforce`] holds one org. [`routes`] says what a request is for; [`oauth`], [`describe`], [`query`], [`records`]
+//! and [`collections`] answer it; [`dml`] is the one way in which records are written, by clients and by people alike.
+//! [`settings`] holds what no source settles, [`admin`] and [`door`] the back door. Shapes, codes and texts follow Salesforce's REST API
+//! Developer Guide, recorded answers of real orgs, and what the common clients parse.
+
+mod admin;
+mod collections;
+mod describe;
+mod dml;
+mod door;
+mod error;
+mod field;
+mod ids;
+mod limits;
+mod oauth;
+mod query;
+mod records;
+mod routes;
+mod rules;
+mod schema;
+mod screen;
+mod settings;
+mod soql;
+mod store;
+#[cfg(test)]
+mod tests;
+mod users;
+mod value;
+
+use http::header::HOST;
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub use self::admin::{CLIENT_ID, CLIENT_SECRET, INTEGRATION_PASSWORD, INTEGRATION_USER};
+use self::collections::Verb;
+use self::error::{ApiError, respond};
+pub use self::field::{Field, FieldType, PicklistValue};
+use self::limits::Limits;
+use self::oauth::Sessions;
+use self::query::Cursors;
+use self::routes::{Resource, Route, parameters, route};
+use self::rules::Rules;
+pub use self::rules::{RowLock, Trigger, ValidationRule};
+pub use self::schema::Object;
+use self::schema::Schema;
+use self::screen::Author;
+pub use self::settings::{Settings, WrongType};
+use self::store::Store;
+use self::users::Directory;
+pub use self::users::{FieldAccess, ObjectRights, UserState};
+use crate::calls::CallKind;
+use crate::model::{Fields, Model, Request, Response, Write};
+
+/// The API versions served, newest last: Spring '14 to Winter '27.
+const VERSIONS: std::ops::RangeInclusive<u32> = 31..=68;
+
+/// The longest request address, in characters.
+const LONGEST_URI: usize = 16_384;
+
+/// One simulated org.
+#[derive(Debug)]
+pub struct Salesforce {
+    /// What is configurable about it.
+    pub settings: Settings,
+    schema: Schema,
+    store: Store,
+    directory: Directory,
+    sessions: Sessions,
+    rules: Rules,
+    limits: Limits,
+    cursors: Cursors,
+    writes: Vec<Write>,
+}
+
+impl Model for Salesforce {
+    fn handle(&mut self, request: &Request, now: Timestamp) -> Response {
+        if request.uri().to_string().len() > LONGEST_URI {
+            let mut response = Response::new(bytes::Bytes::from_static(b"<h1>414 URI Too Long</h1>"));
+            *response.status_mut() = StatusCode::URI_TOO_LONG;
+            return response;
+        }
+        match (route(request), request.method()) {
+            (Route::Token, &Method::POST) => self.token(request, now),
+            (Route::UserInfo, &Method::GET | &Method::POST) => self.user_info(request, now),
+            (Route::Revoke, &Method::POST) => self.revoke(request),
+            (Route::Versions, &Method::GET) => versions(),
+            (Route::Token | Route::UserInfo | Route::Revoke | Route::Versions, method) => {
+                not_allowed(method).into()
+            }
+            (Route::Data { version, resource }, _) => {
+                let mut response = self
+                    .data(request, &version, &resource, now)
+                    .unwrap_or_else(Response::from);
+                self.limits
+                    .report(&mut response, now, self.settings.daily_requests);
+                response
+            }
+            (Route::Nothing, _) => ApiError::not_found().into(),
+        }
+    }
+
+    fn classify(&self, request: &Request) -> CallKind {
+        routes::kind(request)
+    }
+
+    fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+}
+
+impl Salesforce {
+    /// Answers a request to the REST API proper.
+    fn data(
+        &mut self,
+        request: &Request,
+        version: &str,
+        resource: &Resource,
+        now: Timestamp,
+    ) -> Result<Response, ApiError> {
+        let number = version
+            .strip_prefix('v')
+            .and_then(|number| number.strip_suffix(".0"));
+        let known = number
+            .and_then(|number| number.parse().ok())
+            .is_some_and(|number| VERSIONS.contains(&number));
+        if !known || *resource == Resource::Nothing {
+            return Err(ApiError::not_found());
+        }
+        let user = self.authenticate(request, now)?;
+        if self.limits.used(now) >= self.settings.daily_requests {
+            let message = "TotalRequests Limit exceeded.";
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "REQUEST_LIMIT_EXCEEDED",
+                message,
+            ));
+        }
+        self.limits.count(now);
+        let parameters = parameters(request);
+        let parameter = |name: &str| parameters.get(name).map(String::as_str);
+        let soql = || {
+            let message = "A query string has to be specified";
+            parameter("q").ok_or_else(|| ApiError::bad_request("MALFORMED_QUERY", message))
+        };
+        let ok = |body: &Value| Ok(respond(StatusCode::OK, body));
+        match (resource, request.method()) {
+            (Resource::Root, &Method::GET) => ok(&resources(version)),
+            (Resource::Limits, &Method::GET) => ok(&self.limits.to_json(now, self.settings.daily_requests)),
+            (Resource::Objects, &Method::GET) => ok(&self.describe_global(version, &user)),
+            (Resource::Object(name), &Method::GET) => ok(&Self::basic_information(
+                &*self.visible_object(name, &user)?,
+                version,
+                &user,
+            )),
+            (Resource::Object(name), &Method::POST) => {
+                let object = self.visible_object(name, &user)?;
+                Ok(self.create_record(&object, &record_in(request)?, version, &user, now))
+            }
+            (Resource::Describe(name), &Method::GET) => ok(&Self::describe(
+                &*self.visible_object(name, &user)?,
+                version,
+                &user,
+            )),
+            (Resource::Record { object, id }, &Method::GET) => {
+                let object = self.visible_object(object, &user)?;
+                self.get_record(&object, id, parameter("fields"), version, &user, now)
+            }
+            (Resource::Record { object, id }, &Method::PATCH) => {
+                let object = self.visible_object(object, &user)?;
+                self.update_record(&object, id, &record_in(request)?, &user, now)
+            }
+            (Resource::Record { object, id }, &Method::DELETE) => {
+                let object = self.visible_object(object, &user)?;
+                self.delete_record(&object, id, &user, now)
+            }
+            (Resource::Collections, &Method::POST) => {
+                self.write_collection(Verb::Create, &json_in(request)?, &user, now)
+            }
+            (Resource::Collections, &Method::PATCH) => {
+                self.write_collection(Verb::Update, &json_in(request)?, &user, now)
+            }
+            (Resource::Collections, &Method::DELETE) => {
+                let all_or_none =
+                    parameter("allOrNone").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+                self.delete_collection(parameter("ids").unwrap_or_default(), all_or_none, &user, now)
+            }
+            (Resource::CollectionOf(name), &Method::POST) => {
+                let object = self.visible_object(name, &user)?;
+                self.retrieve_collection(&object, &json_in(request)?, version, &user, now)
+            }
+            (Resource::Query, &Method::GET) => self.query(soql()?, false, request, version, &user, now),
+            (Resource::QueryAll, &Method::GET) => self.query(soql()?, true, request, version, &user, now),
+            (Resource::QueryMore(locator), &Method::GET) => {
+                self.query_more(locator, "query", version, &user, now)
+            }
+            (Resource::QueryAllMore(locator), &Method::GET) => {
+                self.query_more(locator, "queryAll", version, &user, now)
+            }
+            (_, method) => Err(not_allowed(method)),
+        }
+    }
+}
+
+fn not_allowed(method: &Method) -> ApiError {
+    let message = format!("HTTP Method '{method}' not allowed.");
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
+}
+
+/// The request's body as JSON, which it must say it is.
+fn json_in(request: &Request) -> Result<Value, ApiError> {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !content_type.to_ascii_lowercase().starts_with("application/json") {
+        let message =
+            format!("Content-Type header specified in HTTP request is not supported: {content_type}");
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            message,
+        ));
+    }
+    serde_json::from_slice(request.body()).map_err(|error| {
+        ApiError::json_parser(format!(
+            "Unexpected character at [line:{}, column:{}]",
+            error.line(),
+            error.column()
+        ))
+    })
+}
+
+fn record_in(request: &Request) -> Result<Fields, ApiError> {
+    match json_in(request)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ApiError::json_parser(
+            "The HTTP entity body is required, but this request has no entity body.",
+        )),
+    }
+}
+
+/// `GET /services/data`, which needs no session.
+fn versions() -> Response {
+    let versions: Vec<Value> = VERSIONS
+        .map(|number| {
+            // Three releases a year: 31 was Summer '14.
+            let since = number - 31;
+            let (season, year) = match since % 3 {
+                0 => ("Summer", 14 + since / 3),
+                1 => ("Winter", 15 + since / 3),
+                _ => ("Spring", 15 + since / 3),
+            };
+            json!({
+                "label": format!("{season} '{year}"),
+                "url": format!("/services/data/v{number}.0"),
+                "version": format!("{number}.0"),
+            })
+        })
+        .collect();
+    respond(StatusCode::OK, &Value::Array(versions))
+}
+
+fn resources(version: &str) -> Value {
+    let base = format!("/services/data/{version}");
+    json!({
+        "composite": format!("{base}/composite"),
+        "limits": format!("{base}/limits"),
+        "query": format!("{base}/query"),
+        "queryAll": format!("{base}/queryAll"),
+        "sobjects": format!("{base}/sobjects"),
+    })
+}
+
+/// The address that a request was sent to. Loopback is plain HTTP; everything else, TLS.
+fn base_url(request: &Request) -> String {
+    if let (Some(scheme), Some(authority)) = (request.uri().scheme_str(), request.uri().authority()) {
+        return format!("{scheme}://{authority}");
+    }
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("localhost");
+    let loopback = ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|local| host.starts_with(local));
+    format!("{}://{host}", if loopback { "http" } else { "https" })
+}

@@ -1,0 +1,222 @@
+//! What an administrator does to an org, from code.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::schema::Schema;
+use super::users::ConnectedApp;
+use super::{
+    Author, Cursors, Directory, Field, FieldAccess, Limits, Object, ObjectRights, RowLock, Rules, Salesforce,
+    Sessions, Settings, Store, Trigger, UserState, ValidationRule, ids,
+};
+use crate::model::{Actor, AdminError};
+
+/// The user that a fresh org's connected app runs as.
+pub const INTEGRATION_USER: &str = "integration@acme.example";
+/// Its password.
+pub const INTEGRATION_PASSWORD: &str = "integration-password";
+/// A fresh org's connected app.
+pub const CLIENT_ID: &str = "3MVG9syncflow";
+/// Its secret.
+pub const CLIENT_SECRET: &str = "connected-app-secret";
+
+impl Default for Salesforce {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Salesforce {
+    /// A fresh org: the standard objects, no records, one integration user and one connected app that runs as it.
+    pub fn new() -> Self {
+        let mut org = Self {
+            settings: Settings::default(),
+            schema: Schema::standard(),
+            store: Store::default(),
+            directory: Directory::default(),
+            sessions: Sessions::default(),
+            rules: Rules::default(),
+            limits: Limits::default(),
+            cursors: Cursors::default(),
+            writes: Vec::new(),
+        };
+        org.add_user(INTEGRATION_USER, INTEGRATION_PASSWORD);
+        org.add_connected_app(CLIENT_ID, CLIENT_SECRET, Some(INTEGRATION_USER));
+        org
+    }
+
+    /// Adds a user, or replaces the one of that name with a new one.
+    pub fn add_user(&mut self, name: &str, password: &str) {
+        let Some(object) = self.schema.object("User").cloned() else {
+            return;
+        };
+        let id = self.store.next_id(&object);
+        let row = json!({
+            "Id": id, "Username": name, "Name": name, "Email": name, "IsActive": true,
+            "CreatedDate": "2020-01-01T00:00:00.000+0000",
+            "LastModifiedDate": "2020-01-01T00:00:00.000+0000",
+            "SystemModstamp": "2020-01-01T00:00:00.000+0000",
+        });
+        if let Value::Object(fields) = row {
+            self.store
+                .put(&object, &id, fields, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        }
+        self.directory.add_user(name, password, id);
+    }
+
+    /// Adds a connected app; without `run_as` its client-credentials flow is not enabled.
+    pub fn add_connected_app(&mut self, client_id: &str, secret: &str, run_as: Option<&str>) {
+        let app = ConnectedApp {
+            secret: secret.to_owned(),
+            run_as: run_as.map(str::to_owned),
+        };
+        self.directory.add_app(client_id, app);
+    }
+
+    /// Locks, deactivates or restores a user.
+    pub fn set_user_state(&mut self, name: &str, state: UserState) -> Result<(), AdminError> {
+        let user = self.directory.user_mut(name).ok_or_else(|| unknown_user(name))?;
+        user.state = state;
+        user.failed_logins = 0;
+        Ok(())
+    }
+
+    /// Changes a user's password, and ends every session, as a change of password does.
+    pub fn set_password(&mut self, name: &str, password: &str) -> Result<(), AdminError> {
+        let user = self.directory.user_mut(name).ok_or_else(|| unknown_user(name))?;
+        password.clone_into(&mut user.password);
+        self.sessions.revoke_all();
+        Ok(())
+    }
+
+    /// Says what a user may do with an object's records.
+    pub fn set_object_rights(
+        &mut self,
+        user: &str,
+        object: &str,
+        rights: ObjectRights,
+    ) -> Result<(), AdminError> {
+        let user = self.directory.user_mut(user).ok_or_else(|| unknown_user(user))?;
+        user.set_rights(object, rights);
+        Ok(())
+    }
+
+    /// Field-level security: says what a user may do with a field.
+    pub fn set_field_access(
+        &mut self,
+        user: &str,
+        object: &str,
+        field: &str,
+        access: FieldAccess,
+    ) -> Result<(), AdminError> {
+        let user = self.directory.user_mut(user).ok_or_else(|| unknown_user(user))?;
+        user.set_field_access(object, field, access);
+        Ok(())
+    }
+
+    /// Ends every session: the next call with any old token is a 401.
+    pub fn revoke_sessions(&mut self) {
+        self.sessions.revoke_all();
+    }
+
+    /// Closes every query cursor: the next page asked for is an `INVALID_QUERY_LOCATOR`.
+    pub fn drop_cursors(&mut self) {
+        self.cursors = Cursors::default();
+    }
+
+    /// Says how many of the day's requests the customer's other applications have used.
+    pub fn set_requests_used_elsewhere(&mut self, used: u64) {
+        self.limits.set_used_elsewhere(used);
+    }
+
+    /// An object as an administrator sees it.
+    pub fn object(&self, name: &str) -> Option<&Object> {
+        self.schema.object(name).map(Arc::as_ref)
+    }
+
+    /// Adds a field to an object, or replaces the one of that name.
+    pub fn add_custom_field(&mut self, object: &str, field: Field) -> Result<(), AdminError> {
+        if field.name.is_empty() {
+            return Err(AdminError::Invalid("a field needs a name".into()));
+        }
+        if self.schema.add_field(object, field) {
+            Ok(())
+        } else {
+            Err(AdminError::UnknownObject(object.into()))
+        }
+    }
+
+    /// Adds a custom object such as `Ticket__c`, with a `Name` and the fields every object has.
+    pub fn add_custom_object(&mut self, name: &str, label: &str) {
+        self.schema.add_custom_object(name, label);
+    }
+
+    /// Adds a validation rule.
+    pub fn add_validation_rule(&mut self, rule: ValidationRule) -> Result<(), AdminError> {
+        let object = self.known(&rule.object)?;
+        self.rules.add_validation(&object, rule)
+    }
+
+    /// Adds a trigger.
+    pub fn add_trigger(&mut self, trigger: Trigger) -> Result<(), AdminError> {
+        let object = self.known(&trigger.object)?;
+        if let Some(field) = trigger.set.keys().find(|name| object.field(name).is_none()) {
+            return Err(AdminError::UnknownField {
+                object: object.name.clone(),
+                field: field.clone(),
+            });
+        }
+        self.rules.add_trigger(&object, trigger)
+    }
+
+    /// Has someone else's transaction hold a row for some writes.
+    pub fn lock_row(&mut self, lock: RowLock) {
+        self.rules.add_lock(lock);
+    }
+
+    /// Takes every validation rule, trigger and row lock away.
+    pub fn clear_rules(&mut self) {
+        self.rules.clear();
+    }
+
+    pub(crate) fn known(&self, object: &str) -> Result<Arc<Object>, AdminError> {
+        self.schema
+            .object(object)
+            .cloned()
+            .ok_or_else(|| AdminError::UnknownObject(object.to_owned()))
+    }
+
+    /// A person at the screen; an unknown one is hired on the spot.
+    pub(crate) fn person(&mut self, name: &str) -> Author {
+        if self.directory.user(name).is_none() {
+            self.add_user(name, "");
+        }
+        let id = self
+            .directory
+            .user(name)
+            .map(|user| user.id.clone())
+            .unwrap_or_default();
+        Author {
+            id,
+            actor: Actor::Person(name.to_owned()),
+            user: None,
+        }
+    }
+
+    pub(crate) fn at(&self, object: &str, id: &str) -> Result<(Arc<Object>, String), AdminError> {
+        let object = self.known(object)?;
+        let unknown = || AdminError::UnknownRecord {
+            object: object.name.clone(),
+            id: id.to_owned(),
+        };
+        let id = ids::canonical(id).ok_or_else(unknown)?;
+        self.store.row(&object.name, &id).ok_or_else(unknown)?;
+        Ok((object, id))
+    }
+}
+
+fn unknown_user(name: &str) -> AdminError {
+    AdminError::Invalid(format!("no user named {name:?}"))
+}

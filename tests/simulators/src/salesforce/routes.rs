@@ -1,0 +1,135 @@
+//! Addresses: what a path and a method ask for. A trailing slash never matters.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use url::form_urlencoded;
+
+use crate::calls::CallKind;
+use crate::model::Request;
+
+/// What a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Token,
+    UserInfo,
+    Revoke,
+    Versions,
+    /// A resource of the REST API, and the version asked for, as `v62.0`.
+    Data {
+        version: String,
+        resource: Resource,
+    },
+    Nothing,
+}
+
+/// A resource of the REST API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Root,
+    Limits,
+    Objects,
+    Object(String),
+    Describe(String),
+    Record { object: String, id: String },
+    Collections,
+    CollectionOf(String),
+    Query,
+    QueryMore(String),
+    QueryAll,
+    QueryAllMore(String),
+    Nothing,
+}
+
+/// What a request's path is for.
+pub(crate) fn route(request: &Request) -> Route {
+    let segments: Vec<String> = request
+        .uri()
+        .path()
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(decoded)
+        .collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["services", "oauth2", "token"] => Route::Token,
+        ["services", "oauth2", "userinfo"] => Route::UserInfo,
+        ["services", "oauth2", "revoke"] => Route::Revoke,
+        ["services", "data"] => Route::Versions,
+        ["services", "data", version, rest @ ..] => Route::Data {
+            version: (*version).to_owned(),
+            resource: resource(rest),
+        },
+        _ => Route::Nothing,
+    }
+}
+
+fn resource(segments: &[&str]) -> Resource {
+    let owned = |text: &str| text.to_owned();
+    match segments {
+        [] => Resource::Root,
+        ["limits"] => Resource::Limits,
+        ["sobjects"] => Resource::Objects,
+        ["sobjects", object] => Resource::Object(owned(object)),
+        ["sobjects", object, "describe"] => Resource::Describe(owned(object)),
+        ["sobjects", object, id] => Resource::Record {
+            object: owned(object),
+            id: owned(id),
+        },
+        ["composite", "sobjects"] => Resource::Collections,
+        ["composite", "sobjects", object] => Resource::CollectionOf(owned(object)),
+        ["query"] => Resource::Query,
+        ["query", locator] => Resource::QueryMore(owned(locator)),
+        ["queryAll"] => Resource::QueryAll,
+        ["queryAll", locator] => Resource::QueryAllMore(owned(locator)),
+        _ => Resource::Nothing,
+    }
+}
+
+/// One path segment without its percent-encoding; unlike in a form, a plus is a plus.
+fn decoded(segment: &str) -> String {
+    let form = format!("x={}", segment.replace('+', "%2B").replace('&', "%26"));
+    form_urlencoded::parse(form.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
+/// The query parameters, last one winning.
+pub(crate) fn parameters(request: &Request) -> BTreeMap<String, String> {
+    form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+        .into_owned()
+        .collect()
+}
+
+/// The kind of call that a request is.
+pub(crate) fn kind(request: &Request) -> CallKind {
+    let method = request.method();
+    CallKind::new(match route(request) {
+        Route::Token => "salesforce.token",
+        Route::UserInfo => "salesforce.userinfo",
+        Route::Revoke => "salesforce.revoke",
+        Route::Versions => "salesforce.versions",
+        Route::Nothing => "salesforce.unknown",
+        Route::Data { resource, .. } => match resource {
+            Resource::Root => "salesforce.resources",
+            Resource::Limits => "salesforce.limits",
+            Resource::Objects => "salesforce.describe.global",
+            Resource::Object(_) if method == Method::POST => "salesforce.record.create",
+            Resource::Object(_) => "salesforce.describe.basic",
+            Resource::Describe(_) => "salesforce.describe",
+            Resource::Record { .. } if method == Method::PATCH => "salesforce.record.update",
+            Resource::Record { .. } if method == Method::DELETE => "salesforce.record.delete",
+            Resource::Record { .. } => "salesforce.record.get",
+            Resource::Collections if method == Method::POST => "salesforce.collections.create",
+            Resource::Collections if method == Method::PATCH => "salesforce.collections.update",
+            Resource::Collections => "salesforce.collections.delete",
+            Resource::CollectionOf(_) => "salesforce.collections.retrieve",
+            Resource::Query => "salesforce.query",
+            Resource::QueryMore(_) => "salesforce.query.more",
+            Resource::QueryAll => "salesforce.queryall",
+            Resource::QueryAllMore(_) => "salesforce.queryall.more",
+            Resource::Nothing => "salesforce.unknown",
+        },
+    })
+}

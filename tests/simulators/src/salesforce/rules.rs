@@ -1,0 +1,134 @@
+//! What an administrator builds into an object: validation rules and triggers, and row locks held by others.
+
+use serde::Deserialize;
+
+use super::error::ApiError;
+use super::schema::Object;
+use super::soql::bind::View;
+use super::soql::filter::Filter;
+use super::soql::parser::parse_condition;
+use crate::model::{AdminError, Fields};
+
+/// A validation rule: a record that meets the condition is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValidationRule {
+    /// The object.
+    pub object: String,
+    /// When the record is refused, as a SOQL condition on its fields: `Priority = 'High' AND Subject = null`.
+    pub when: String,
+    /// The text that the administrator wrote.
+    pub message: String,
+    /// The field the message is shown at, if not the page.
+    #[serde(default)]
+    pub field: Option<String>,
+}
+
+/// A trigger that rewrites fields of a record as it is saved, in the same transaction.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trigger {
+    /// The object.
+    pub object: String,
+    /// Its name, for the history.
+    pub name: String,
+    /// When it fires, as a SOQL condition on the record being saved; always when absent.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// What it sets.
+    pub set: Fields,
+}
+
+/// A row that someone else's transaction holds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RowLock {
+    /// The record; any record when absent.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// How many writes find it locked.
+    pub times: u32,
+}
+
+/// Every rule of one org.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rules {
+    validations: Vec<(ValidationRule, Filter)>,
+    triggers: Vec<(Trigger, Option<Filter>)>,
+    locks: Vec<RowLock>,
+}
+
+impl Rules {
+    pub fn add_validation(&mut self, object: &Object, rule: ValidationRule) -> Result<(), AdminError> {
+        let filter = condition(object, &rule.when)?;
+        self.validations.push((rule, filter));
+        Ok(())
+    }
+
+    pub fn add_trigger(&mut self, object: &Object, trigger: Trigger) -> Result<(), AdminError> {
+        let filter = trigger
+            .when
+            .as_deref()
+            .map(|when| condition(object, when))
+            .transpose()?;
+        self.triggers.push((trigger, filter));
+        Ok(())
+    }
+
+    pub fn add_lock(&mut self, lock: RowLock) {
+        self.locks.push(lock);
+    }
+
+    /// Takes every rule, trigger and lock away.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Lets the triggers have their way with a record being saved.
+    pub fn fire(&self, object: &Object, record: &mut Fields) {
+        for (trigger, filter) in &self.triggers {
+            let fires = filter.as_ref().is_none_or(|filter| filter.matches(record));
+            if object.name.eq_ignore_ascii_case(&trigger.object) && fires {
+                for (name, value) in &trigger.set {
+                    record.insert(name.clone(), value.clone());
+                }
+            }
+        }
+    }
+
+    /// All validation rules that a record breaks.
+    pub fn broken_by(&self, object: &Object, record: &Fields) -> Vec<ApiError> {
+        self.validations
+            .iter()
+            .filter(|(rule, filter)| object.name.eq_ignore_ascii_case(&rule.object) && filter.matches(record))
+            .map(|(rule, _)| {
+                let fields: Vec<&str> = rule.field.iter().map(String::as_str).collect();
+                ApiError::on_fields("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone(), &fields)
+            })
+            .collect()
+    }
+
+    /// Whether a write finds the row locked, counting the lock down.
+    pub fn meets_lock(&mut self, id: &str) -> bool {
+        let met = self
+            .locks
+            .iter_mut()
+            .find(|lock| lock.id.as_deref().is_none_or(|locked| locked == id));
+        let Some(lock) = met else { return false };
+        lock.times = lock.times.saturating_sub(1);
+        self.locks.retain(|lock| lock.times > 0);
+        true
+    }
+}
+
+/// Rules are the administrator's: they see every field.
+fn condition(object: &Object, text: &str) -> Result<Filter, AdminError> {
+    let invalid = |error: super::soql::SoqlError| AdminError::Invalid(error.message);
+    let parsed = parse_condition(text).map_err(invalid)?;
+    View {
+        object,
+        hidden: &|_| false,
+    }
+    .filter(&parsed)
+    .map_err(invalid)
+}

@@ -1,0 +1,75 @@
+//! What is configurable about an org: its identity, its limits, and the facts on which sources disagree.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+
+/// How a body fails in which one record's field has the wrong JSON type. No source settles it; both are ways a parser
+/// can work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WrongType {
+    /// The record's own result carries the error.
+    #[default]
+    PerItem,
+    /// The whole call is a 400.
+    WholeRequest,
+}
+
+/// The settings of one org, each with a default that suits most tests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Settings {
+    /// The organisation's id, 18 characters.
+    pub organization_id: String,
+    /// The `instance_url` of token answers; the address that was asked when absent.
+    pub instance_url: Option<String>,
+    /// How long a session lasts, in seconds.
+    pub session_seconds: i64,
+    /// Requests allowed in 24 hours.
+    pub daily_requests: u64,
+    /// Most rows in a page of a query. The service may always give fewer than the client hoped for.
+    pub largest_page: usize,
+    /// How long a query's cursor lasts, in seconds.
+    pub cursor_seconds: i64,
+    /// People's and automations' writes are stamped when made but seen by readers only so many seconds later.
+    pub late_commit_seconds: i64,
+    /// The HTTP status of `UNABLE_TO_LOCK_ROW`: 400 and 500 have both been seen.
+    pub row_lock_status: u16,
+    /// The `errorCode` of a write to a record that is not there: `NOT_FOUND` or `INVALID_CROSS_REFERENCE_KEY`.
+    pub missing_record_code: String,
+    /// How a wrongly typed field fails a collection.
+    pub wrong_type_fails: WrongType,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            organization_id: "00D5g0000004XyZEAU".into(),
+            instance_url: None,
+            session_seconds: 7200,
+            daily_requests: 100_000,
+            largest_page: 2000,
+            cursor_seconds: 900,
+            late_commit_seconds: 0,
+            row_lock_status: 400,
+            missing_record_code: "NOT_FOUND".into(),
+            wrong_type_fails: WrongType::PerItem,
+        }
+    }
+}
+
+impl Settings {
+    /// The error of a write to a record that is not there.
+    pub(crate) fn missing_record_on_write(&self) -> ApiError {
+        let message = match self.missing_record_code.as_str() {
+            "INVALID_CROSS_REFERENCE_KEY" => "invalid cross reference id",
+            _ => "The requested resource does not exist",
+        };
+        ApiError {
+            fields: Some(Vec::new()),
+            ..ApiError::new(StatusCode::NOT_FOUND, &self.missing_record_code, message)
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What the org promises over its API, a promise a test.

@@ -3,7 +3,7 @@
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::ident::{FieldKey, RecordId, hex};
+use super::ident::{FieldKey, hex};
 use super::side::Side;
 use super::value::Value;
 
@@ -31,7 +31,7 @@ impl Fingerprinter {
     /// The fingerprint of a value in a place. The place is part of it, so that equal values in two records cannot be
     /// recognised as equal by a reader of the state.
     #[must_use]
-    pub fn of(&self, link_origin: &RecordId, field: &FieldKey, side: Side, value: &Value) -> Fingerprint {
+    pub fn of(&self, link_origin: &str, field: &FieldKey, side: Side, value: &Value) -> Fingerprint {
         let canonical = value.canonical();
         let kind = match &canonical {
             Value::Null => 'n',

@@ -8,6 +8,7 @@ use super::definition::{
     UnmappedPolicy, ValuePair,
 };
 use super::ident::{FieldKey, FieldName, ObjectName};
+use super::link::DefinitionHashes;
 use super::schema::FieldKind;
 use super::side::{PerSide, Side};
 use super::value::Value;
@@ -29,9 +30,8 @@ pub struct Flow {
     pub matching: Matching,
     /// Time between two cycles, before jitter.
     pub interval: Duration,
-    /// Identifies everything of the definition that bases depend on: when it differs from the stored one, links are
-    /// rebased instead of taking the difference for edits (I12).
-    pub config_hash: String,
+    /// Identifies what stored state depends on.
+    pub hashes: DefinitionHashes,
 }
 
 /// One side of a compiled flow.

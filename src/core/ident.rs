@@ -224,6 +224,12 @@ impl FieldKey {
     }
 }
 
+/// A short digest that tells one text from another. 16 hexadecimal characters.
+#[must_use]
+pub fn digest_of(text: &str) -> String {
+    hex(&sha256(text)[..8])
+}
+
 fn sha256(text: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }

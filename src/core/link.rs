@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::Problem;
+use super::failure::{Problem, Reason};
 use super::fingerprint::Fingerprint;
 use super::ident::{FieldKey, LinkId, RecordId};
 use super::record::Version;
@@ -41,17 +41,77 @@ pub struct Link {
     /// Why it cannot be synced now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
-    /// How often in a row the target turned one of our writes into something else: the loop breaker's count.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub rewrites: u32,
+    /// Did this side's rules hold when it was last looked at? A flip is what takes a link out of the flow, or back.
+    #[serde(default)]
+    pub in_rules: PerSide<bool>,
+    /// Pairs of fields that wait for a value the mapping can carry, with the reason code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<FieldKey, Reason>,
+    /// Has a change that was read and planned, and not sent yet although the cursor may have passed it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deferred: bool,
+    /// Writes that answered the answer to our own last write: the loop breaker's count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flips: Option<Flips>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
-const fn is_zero(count: &u32) -> bool {
-    *count == 0
+/// A run of writes that each undid, or answered, what the other side made of the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flips {
+    /// The side that was written last.
+    pub last: Side,
+    /// When, by our clock.
+    pub at: Instant,
+    /// How many in a row.
+    pub count: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Link {
+    /// A link that begins with this record and knows no counterpart yet.
+    #[must_use]
+    pub fn begin(origin: Side, id: &RecordId) -> Self {
+        let mut ids = PerSide::default();
+        ids[origin] = Some(id.clone());
+        Self {
+            id: LinkId::of(origin, id),
+            origin,
+            ids,
+            phase: Phase::Pending,
+            bases: BTreeMap::new(),
+            seen: PerSide::default(),
+            last_foreign_change: PerSide::default(),
+            intents: PerSide::default(),
+            quarantine: None,
+            in_rules: PerSide::default(),
+            held: BTreeMap::new(),
+            deferred: false,
+            flips: None,
+        }
+    }
+
+    /// The record that it began with. Every link knows it.
+    #[must_use]
+    pub fn origin_id(&self) -> Option<&RecordId> {
+        self.ids[self.origin].as_ref()
+    }
+
+    /// Both records, when both are known.
+    #[must_use]
+    pub fn pair(&self) -> Option<PerSide<&RecordId>> {
+        Some(PerSide { salesforce: self.ids.salesforce.as_ref()?, service_now: self.ids.service_now.as_ref()? })
+    }
+
+    /// Is a write under way whose outcome is not known?
+    #[must_use]
+    pub fn has_intent(&self) -> bool {
+        self.intents.iter().any(|(_, intent)| intent.is_some())
+    }
 }
 
 /// Where a link stands.
@@ -78,6 +138,14 @@ pub struct Intent {
     pub prepared_at: Instant,
     /// Fingerprints of what each pair of fields was to hold, on both sides, once written.
     pub fields: BTreeMap<FieldKey, IntendedField>,
+}
+
+impl Intent {
+    /// True when it makes the counterpart.
+    #[must_use]
+    pub const fn is_creation(&self) -> bool {
+        matches!(self.kind, IntentKind::Create { .. })
+    }
 }
 
 /// What an intent does.
@@ -107,6 +175,10 @@ pub struct IntendedField {
     pub before: Option<Fingerprint>,
     /// What the other side held when the write was planned.
     pub from: Fingerprint,
+    /// An earlier attempt, which may have been applied, carried another value: what stands at the target may be
+    /// that one, so a difference is not taken for somebody's edit.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub restated: bool,
 }
 
 /// One record that cannot be synced now.
@@ -129,8 +201,12 @@ pub struct Quarantine {
 pub struct Header {
     /// Which key the fingerprints were made with.
     pub key_id: String,
-    /// The compiled definition that the bases belong to.
-    pub config_hash: String,
+    /// The definition that bases and cursors belong to.
+    pub definition: DefinitionHashes,
+    /// A sweep of every link that is under way, and the last link it has passed: after a change of the definition,
+    /// or of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
     /// The org and instance that the links belong to, pinned at first contact.
     pub identities: PerSide<Option<String>>,
     /// Each side's clock at first activation: `history: New` starts here.
@@ -143,6 +219,25 @@ pub struct Header {
     pub initial_sync_done: PerSide<bool>,
     /// Conflicts decided so far.
     pub conflicts: u64,
+}
+
+/// Identifies the parts of a definition that state depends on. When one differs from what is stored, differences
+/// between records are no edits: pairs that changed meet as for the first time, and rules are applied anew (I12).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DefinitionHashes {
+    /// Of each pair of fields: kinds, direction, value table.
+    pub pairs: BTreeMap<FieldKey, String>,
+    /// Of direction, rules and matching.
+    pub rules: String,
+}
+
+/// A pass over every link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sweep {
+    /// Links up to this one are done.
+    pub after: Option<LinkId>,
 }
 
 /// Whether a ServiceNow table honours the `sys_id` of a creation.
@@ -203,6 +298,18 @@ pub struct JournalEntry {
     pub lost: String,
     /// The value that replaced it, as plain text.
     pub kept: String,
+}
+
+/// Shows where and why, never the values.
+impl std::fmt::Debug for JournalEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JournalEntry")
+            .field("link", &self.link)
+            .field("field", &self.field)
+            .field("overwritten", &self.overwritten)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a value was overwritten.

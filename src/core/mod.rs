@@ -6,16 +6,29 @@
 //! - [`definition`]: a flow as the user wrote it; [`flow`]: the same flow compiled against both schemas
 //! - [`fingerprint`]: keyed hashes, so that link state never holds a user's values
 //! - [`link`]: what is remembered about a pair of records
+//! - [`compile`]: definition and schemas → flow, or every problem at once
+//! - [`mapping`], [`rules`], [`merge`]: one value across, one record's conditions, one field's decision
+//! - [`plan`], [`creation`], [`settle`]: one link's next writes, a counterpart's making, an unknown outcome's reading
+//! - [`scan`], [`quarantine`]: how far reading got, and when a stuck record is tried again
 //! - [`failure`]: the classes that every error of this crate falls into
 
+pub mod compile;
+pub mod creation;
 pub mod definition;
 pub mod failure;
 pub mod fingerprint;
 pub mod flow;
 pub mod ident;
 pub mod link;
+pub mod mapping;
+pub mod merge;
+pub mod plan;
+pub mod quarantine;
 pub mod record;
+pub mod rules;
+pub mod scan;
 pub mod schema;
+pub mod settle;
 pub mod side;
 pub mod time;
 pub mod value;

@@ -2,6 +2,26 @@
 //!
 //! Everything it touches comes through [`crate::ports`], and it spawns nothing: a [`worker::Worker`] is one future,
 //! and dropping it at any `.await` is the same as a crash there.
+//!
+//! - [`worker`]: the loop around cycles: back-off, reports, stop, sync-now
+//! - [`session`]: what a cycle works with, and how it comes to be: state loaded, org pinned, schemas compiled
+//! - [`book`]: every link of the flow in memory, and what the store holds of it
+//! - [`cycle`]: one pass: settle, read, process, sweep
+//! - [`intake`]: a page of rows → links to look at, and records without a link
+//! - [`origination`]: a record without a link → its stamp's partner, its match, or a counterpart to make
+//! - [`processing`]: links to look at → observe, plan, persist, verify, send, commit
+//! - [`sending`]: persisted intents → write calls → what became of each
+//! - [`settling`]: intents whose outcome is unknown
+//! - [`report`]: what the worker says about its flow
 
+mod book;
+mod cycle;
+mod intake;
+mod origination;
+mod processing;
 pub mod report;
+mod sending;
+mod session;
+mod settling;
+pub mod tuning;
 pub mod worker;

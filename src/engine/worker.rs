@@ -1,11 +1,17 @@
-//! One flow's loop: prepare, then cycle after cycle until told to stop.
+//! One flow's loop: open a session, then cycle after cycle until told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::report::FlowReport;
+use super::cycle::{self, Pace};
+use super::report::{FlowReport, FlowState, QuarantineRow};
+use super::session::{CycleError, Session};
+use super::tuning::Tuning;
 use crate::core::definition::FlowDefinition;
+use crate::core::failure::Problem;
+use crate::core::link::{Link, Phase};
 use crate::core::side::PerSide;
 use crate::ports::{Clock, Entropy, Fence, LinkStore, Remote};
 
@@ -40,22 +46,176 @@ pub struct Control {
 /// One flow's loop.
 pub struct Worker {
     parts: WorkerParts,
+    tuning: Tuning,
 }
 
 impl Worker {
     /// A worker that has not begun.
     pub fn new(parts: WorkerParts) -> Self {
-        Self { parts }
+        Self { parts, tuning: Tuning::default() }
+    }
+
+    /// The same worker with other times and sizes.
+    #[must_use]
+    pub fn with_tuning(self, tuning: Tuning) -> Self {
+        Self { tuning, ..self }
     }
 
     /// Runs until [`Control::stop`]. Publishes a report whenever it changed. Never panics, never gives up: what fails
     /// is reported and tried again with back-off.
     pub async fn run(self, mut control: watch::Receiver<Control>, reports: watch::Sender<FlowReport>) {
-        let _ = (&self.parts, &reports);
-        while !control.borrow_and_update().stop {
-            if control.changed().await.is_err() {
+        let mut session = None;
+        let mut pace = Pace::default();
+        let mut failures = 0_u32;
+        let mut report = reports.borrow().clone();
+        loop {
+            let told = control.borrow_and_update().clone();
+            if told.stop {
+                return;
+            }
+            let outcome = self.one_cycle(&mut session, &mut pace).await;
+            let wait = match outcome {
+                Ok(()) => {
+                    failures = 0;
+                    self.jittered(self.parts.definition.interval)
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    let problem = error.problem();
+                    tracing::warn!(reason = problem.reason.as_str(), message = problem.message, "the cycle failed");
+                    report.state = FlowState::Failing(problem);
+                    // What is in memory may be ahead of what is stored: begin again from what is stored.
+                    session = None;
+                    self.after_failure(&error, failures)
+                }
+            };
+            if let Some(session) = &session {
+                self.describe(session, &mut report);
+                report.handled_sync_now.clone_from(&told.sync_now);
+            }
+            reports.send_if_modified(|current| {
+                let differs = *current != report;
+                if differs {
+                    current.clone_from(&report);
+                }
+                differs
+            });
+            if self.pause(&mut control, &told, wait).await.is_err() {
                 return;
             }
         }
     }
+
+    async fn one_cycle<'a>(
+        &'a self,
+        session: &mut Option<Session<'a>>,
+        pace: &mut Pace,
+    ) -> Result<(), CycleError> {
+        let now = self.parts.clock.monotonic();
+        let stale = |session: &Session<'_>| now.saturating_sub(session.checked_at) >= self.tuning.recheck_every;
+        let mut current = match session.take() {
+            Some(current) if !stale(&current) => current,
+            _ => Session::open(&self.parts, &self.tuning).await?,
+        };
+        cycle::run(&mut current, pace).await?;
+        *session = Some(current);
+        Ok(())
+    }
+
+    /// Waits, but not past a change of what we are told. An error means that nobody is there to tell us anything.
+    async fn pause(
+        &self,
+        control: &mut watch::Receiver<Control>,
+        told: &Control,
+        wait: Duration,
+    ) -> Result<(), watch::error::RecvError> {
+        let sleep = self.parts.clock.sleep(wait);
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                biased;
+                changed = control.changed() => {
+                    changed?;
+                    if *control.borrow() != *told {
+                        return Ok(());
+                    }
+                }
+                () = &mut sleep => return Ok(()),
+            }
+        }
+    }
+
+    /// Between nine and eleven tenths, so that flows of one interval do not poll in step.
+    fn jittered(&self, interval: Duration) -> Duration {
+        let parts = u32::try_from(self.parts.entropy.next_u64() % 201).unwrap_or(100) + 900;
+        interval.saturating_mul(parts) / 1000
+    }
+
+    fn after_failure(&self, error: &CycleError, failures: u32) -> Duration {
+        let (first, longest) = self.tuning.retry;
+        let wait = if error.needs_a_person() {
+            // The remedy is often outside Kubernetes, where nothing tells us of it.
+            self.parts.definition.interval.min(longest)
+        } else {
+            first.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(longest)
+        };
+        self.jittered(wait).max(error.retry_after().unwrap_or_default())
+    }
+
+    fn describe(&self, session: &Session<'_>, report: &mut FlowReport) {
+        let links = || session.book.links().filter(|link| link.phase != Phase::Tombstone);
+        report.linked = count(links().filter(|link| link.phase == Phase::Active && link.pair().is_some()));
+        let mut stuck: Vec<&Link> = links().filter(|link| link.quarantine.is_some()).collect();
+        report.quarantined = count(stuck.iter());
+        stuck.sort_by_key(|link| (link.quarantine.as_ref().map(|row| row.since), link.id.clone()));
+        report.quarantine = stuck
+            .into_iter()
+            .filter_map(|link| {
+                let row = link.quarantine.as_ref()?;
+                Some(QuarantineRow { ids: link.ids.clone(), problem: row.problem.clone(), since: row.since })
+            })
+            .take(FlowReport::QUARANTINE_ROWS)
+            .collect();
+        report.conflicts = session.header.conflicts;
+        report.identities = session.header.identities.clone();
+        report.warnings.clone_from(&session.warnings);
+        report.warnings.extend(held(session));
+        if session.writes > 0 {
+            report.last_change = Some(self.parts.clock.now());
+        }
+        report.state = if session.header.initial_sync_done.iter().all(|(_, done)| *done) {
+            FlowState::Synced
+        } else {
+            FlowState::InitialSync
+        };
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    u64::try_from(items.count()).unwrap_or(u64::MAX)
+}
+
+/// Fields that wait, one warning for each pair of fields.
+fn held(session: &Session<'_>) -> Vec<Problem> {
+    session
+        .flow
+        .fields
+        .iter()
+        .filter_map(|pair| {
+            let waiting =
+                count(session.book.links().filter(|link| {
+                    link.phase != Phase::Tombstone && link.held.contains_key(&pair.key)
+                }));
+            (waiting > 0).then(|| {
+                Problem::human(
+                    "FieldsOnHold",
+                    format!(
+                        "{waiting} records hold back {} ⇄ {} because a value has no counterpart; add a row to the \
+                         field's values in the FieldMapping",
+                        pair.fields.salesforce, pair.fields.service_now
+                    ),
+                )
+            })
+        })
+        .collect()
 }

@@ -1,0 +1,304 @@
+//! One link's next step: what both records hold and what is remembered → what is written, adopted, held.
+//!
+//! A function of its arguments alone: the same states give the same plan, whichever side was read first and however
+//! often it is asked. It does no I/O; the engine persists the plan's intents before it sends anything.
+
+use std::collections::BTreeMap;
+
+use super::definition::ExitPolicy;
+use super::failure::{Problem, Reason};
+use super::fingerprint::{Fingerprint, Fingerprinter};
+use super::flow::{FieldPair, Flow};
+use super::ident::{FieldKey, FieldName, RecordId};
+use super::link::{Flips, IntendedField, Intent, IntentKind, JournalEntry, Link, Phase};
+use super::mapping::Untranslatable;
+use super::merge::{Decision, FieldState, decide};
+use super::quarantine::after_failure;
+use super::record::Record;
+use super::rules::{Verdict, evaluate};
+use super::side::{PerSide, Side};
+use super::time::Instant;
+use super::value::Value;
+
+/// Writes of one link that each answer the other side's answer, after which it is stopped (saas-apis H8).
+pub const FLIP_LIMIT: u32 = 8;
+/// Such writes count as a run only when each comes within this many seconds of the one before.
+const FLIP_GAP_SECONDS: u64 = 300;
+
+/// All that a plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanContext<'a> {
+    /// The flow.
+    pub flow: &'a Flow,
+    /// The flow's key.
+    pub fingerprints: &'a Fingerprinter,
+    /// Our clock.
+    pub now: Instant,
+    /// Each server's clock minus ours, in seconds.
+    pub clock_offsets: PerSide<i64>,
+    /// How many flips stop a link ([`FLIP_LIMIT`]).
+    pub flip_limit: u32,
+}
+
+/// What happens to one link.
+#[derive(Clone, Debug)]
+pub struct LinkPlan {
+    /// The link once the plan is persisted: adopted bases, phase, holds; intents for the writes.
+    pub link: Link,
+    /// What is to be written on each side.
+    pub writes: PerSide<Option<PlannedWrite>>,
+    /// What the writes will overwrite.
+    pub journal: Vec<JournalEntry>,
+    /// How many conflicts were decided.
+    pub conflicts: u64,
+}
+
+/// One record's write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedWrite {
+    /// The record.
+    pub id: RecordId,
+    /// The fields to set.
+    pub fields: BTreeMap<FieldName, Value>,
+}
+
+/// Plans a link whose two records were read.
+#[must_use]
+pub fn plan(context: &PlanContext<'_>, link: &Link, records: PerSide<&Record>) -> LinkPlan {
+    let mut next = link.clone();
+    next.in_rules = verdicts(context.flow, link, records);
+    let in_scope = context.flow.originating().any(|side| next.in_rules[side]);
+    let states: Vec<PairState<'_>> =
+        context.flow.fields.iter().map(|pair| PairState::read(context, link, pair, records)).collect();
+    note_foreign_changes(&mut next, link, records, &states);
+
+    let mut plan = LinkPlan { link: next, writes: PerSide::default(), journal: Vec::new(), conflicts: 0 };
+    match (link.phase, in_scope, context.flow.on_exit) {
+        (Phase::Tombstone, _, _) => return plan,
+        (Phase::Dormant, false, ExitPolicy::PropagateThenUnlink | ExitPolicy::Unlink) => return plan,
+        (Phase::Active, false, ExitPolicy::Unlink) => {
+            plan.link.phase = Phase::Dormant;
+            return plan;
+        }
+        // Restored or matched outside the rules: it sleeps without a write.
+        (Phase::Pending, false, ExitPolicy::PropagateThenUnlink | ExitPolicy::Unlink) => {
+            plan.link.phase = Phase::Dormant;
+            return plan;
+        }
+        (Phase::Active, false, ExitPolicy::PropagateThenUnlink)
+        | (_, true, _)
+        | (_, _, ExitPolicy::KeepSyncing) => plan.link.phase = Phase::Active,
+    }
+    merge_fields(context, link, records, &states, &mut plan);
+    let settled = plan.link.quarantine.is_none() && plan.writes.iter().all(|(_, write)| write.is_none());
+    if settled && !in_scope && context.flow.on_exit == ExitPolicy::PropagateThenUnlink {
+        // What made it leave has been sent; only now does it sleep, so that a rejected last write is tried again.
+        plan.link.phase = Phase::Dormant;
+    }
+    plan
+}
+
+impl Link {
+    /// True when something differs that must outlive this process. Which version was last seen is not such a thing:
+    /// the next reading tells it again, and writing it at rest would never end.
+    #[must_use]
+    pub fn differs_materially(&self, other: &Self) -> bool {
+        let stripped = |link: &Self| Self {
+            seen: PerSide::default(),
+            last_foreign_change: PerSide::default(),
+            ..link.clone()
+        };
+        stripped(self) != stripped(other)
+    }
+}
+
+/// One pair of fields with its fingerprints.
+struct PairState<'a> {
+    pair: &'a FieldPair,
+    state: FieldState<'a>,
+    prints: PerSide<Option<Fingerprint>>,
+}
+
+impl<'a> PairState<'a> {
+    fn read(context: &PlanContext<'a>, link: &Link, pair: &'a FieldPair, records: PerSide<&'a Record>) -> Self {
+        let current = records.map(|side, record| record.value(&pair.fields[side]));
+        let prints = current.map(|side, value| Some(print(context.fingerprints, link, pair, side, value?)));
+        let changed = link
+            .bases
+            .get(&pair.key)
+            .map(|base| PerSide::from_fn(|side| prints[side].as_ref().is_some_and(|print| *print != base[side])));
+        Self { pair, state: FieldState { current, changed }, prints }
+    }
+}
+
+/// The fingerprint of one value of one link's record.
+#[must_use]
+pub fn print(prints: &Fingerprinter, link: &Link, pair: &FieldPair, side: Side, value: &Value) -> Fingerprint {
+    let origin = link.ids[link.origin].as_ref().map_or("", RecordId::as_str);
+    prints.of(origin, &pair.key, side, value)
+}
+
+/// Does each side's record satisfy its rules? What is unknown stays as it was: a hidden rule field is no change.
+fn verdicts(flow: &Flow, link: &Link, records: PerSide<&Record>) -> PerSide<bool> {
+    PerSide::from_fn(|side| match evaluate(&flow.sides[side].rules, records[side]) {
+        Verdict::Holds => true,
+        Verdict::Fails => false,
+        Verdict::Unknown(_) => link.in_rules[side],
+    })
+}
+
+/// Our own writes move a record's clock and do not count: only a reading that is newer than the last one *and* holds
+/// something that we did not write tells of somebody's change.
+fn note_foreign_changes(next: &mut Link, link: &Link, records: PerSide<&Record>, states: &[PairState<'_>]) {
+    for side in Side::BOTH {
+        let record = records[side];
+        let newer = link.seen[side].is_none_or(|seen| record.version > seen);
+        let differs = states.iter().any(|state| state.state.changed.is_none_or(|changed| changed[side]));
+        if (newer || link.last_foreign_change[side].is_none()) && differs {
+            next.last_foreign_change[side] = Some(record.changed_at);
+        }
+        next.seen[side] = next.seen[side].max(Some(record.version));
+    }
+}
+
+fn merge_fields(
+    context: &PlanContext<'_>,
+    link: &Link,
+    records: PerSide<&Record>,
+    states: &[PairState<'_>],
+    plan: &mut LinkPlan,
+) {
+    let foreign = PerSide::from_fn(|side| {
+        let at = plan.link.last_foreign_change[side]?;
+        Some(Instant::from_seconds(at.seconds() - context.clock_offsets[side]))
+    });
+    plan.link.held.clear();
+    let mut stuck = Vec::new();
+    let mut intended: PerSide<BTreeMap<FieldKey, IntendedField>> = PerSide::default();
+    for PairState { pair, state, prints } in states {
+        match decide(pair, state, foreign) {
+            Decision::Keep => {}
+            Decision::Adopt => {
+                if let (Some(salesforce), Some(service_now)) = (prints.salesforce.clone(), prints.service_now.clone())
+                {
+                    plan.link.bases.insert(pair.key.clone(), PerSide { salesforce, service_now });
+                }
+            }
+            Decision::Hold(why) => {
+                plan.link.held.insert(pair.key.clone(), Reason::new(why.reason()));
+            }
+            Decision::Quarantine(why) => stuck.push((*pair, why)),
+            Decision::Write { side, value, journal, conflict } => {
+                let (Some(before), Some(from)) = (prints[side].clone(), prints[side.other()].clone()) else {
+                    continue;
+                };
+                let sent = print(context.fingerprints, link, pair, side, &value);
+                if let (Some(cause), Some(lost)) = (journal, state.current[side]) {
+                    plan.journal.push(JournalEntry {
+                        link: link.id.clone(),
+                        field: pair.key.clone(),
+                        overwritten: side,
+                        ids: link.ids.clone(),
+                        at: context.now,
+                        cause,
+                        lost: lost.plain(),
+                        kept: value.plain(),
+                    });
+                }
+                plan.conflicts += u64::from(conflict);
+                intended[side]
+                    .insert(pair.key.clone(), IntendedField { sent, before: Some(before), from, restated: false });
+                let write = plan.writes[side].get_or_insert_with(|| PlannedWrite {
+                    id: records[side].id.clone(),
+                    fields: BTreeMap::new(),
+                });
+                write.fields.insert(pair.fields[side].clone(), value);
+            }
+        }
+    }
+    if let Some(problem) = untranslatable(context.flow, &stuck) {
+        stop(context, link, plan, problem);
+        return;
+    }
+    count_flips(context, link, plan);
+    if plan.link.flips.as_ref().is_some_and(|flips| flips.count > context.flip_limit) {
+        stop(context, link, plan, keeps_changing(context.flow, plan));
+        return;
+    }
+    if plan.writes.iter().all(|(_, write)| write.is_none()) {
+        // With writes, the row stays until they are applied: its count of attempts goes on if they fail again.
+        plan.link.quarantine = None;
+    }
+    for side in Side::BOTH {
+        let fields = std::mem::take(&mut intended[side]);
+        if !fields.is_empty() {
+            plan.link.intents[side] = Some(Intent {
+                kind: IntentKind::Update { pre_version: records[side].version },
+                prepared_at: context.now,
+                fields,
+            });
+        }
+    }
+}
+
+/// Nothing of this record is written; the link stays as it was, but for its quarantine row.
+fn stop(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan, problem: Problem) {
+    let flips = plan.link.flips.take();
+    *plan = LinkPlan {
+        link: Link { quarantine: Some(after_failure(link.quarantine.as_ref(), problem, context.now)), ..link.clone() },
+        writes: PerSide::default(),
+        journal: Vec::new(),
+        conflicts: 0,
+    };
+    plan.link.flips = flips;
+}
+
+fn untranslatable(flow: &Flow, stuck: &[(&FieldPair, Untranslatable)]) -> Option<Problem> {
+    let (pair, why) = stuck.first()?;
+    let names = pair.fields.as_ref().map(|side, field| format!("{}.{field}", flow.sides[side].object));
+    let message = match why {
+        Untranslatable::TooLong { max_length } => format!(
+            "the value of one of {} and {} is longer than the {max_length} characters that the other holds; \
+             shorten it, or lengthen the field",
+            names.salesforce, names.service_now
+        ),
+        Untranslatable::Unmapped | Untranslatable::NotAChoice => format!(
+            "a value of {} or {} has no counterpart; add a row to the field's values in the FieldMapping",
+            names.salesforce, names.service_now
+        ),
+        Untranslatable::WrongKind => format!(
+            "a value of {} or {} does not read as what the other side holds; correct it, or the FieldMapping",
+            names.salesforce, names.service_now
+        ),
+    };
+    Some(Problem::human(why.reason(), message))
+}
+
+fn keeps_changing(flow: &Flow, plan: &LinkPlan) -> Problem {
+    let fields: Vec<String> = plan
+        .writes
+        .iter()
+        .filter_map(|(side, write)| Some((side, write.as_ref()?)))
+        .flat_map(|(side, write)| write.fields.keys().map(move |field| format!("{}.{field}", flow.sides[side].object)))
+        .collect();
+    Problem::human(
+        "KeepsChanging",
+        format!(
+            "an automation keeps changing {} back after each sync; stop it, or make the field one-way with drift Ignore",
+            fields.join(", ")
+        ),
+    )
+}
+
+/// Counts writes that answer the other side's answer: a reverted drift again, or the direction turned around.
+fn count_flips(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan) {
+    let Some(side) = Side::BOTH.into_iter().find(|side| plan.writes[*side].is_some()) else { return };
+    let drift = plan.journal.iter().any(|entry| entry.cause == super::link::JournalCause::Drift);
+    let count = match &link.flips {
+        Some(flips) if context.now.since(flips.at).as_secs() <= FLIP_GAP_SECONDS => {
+            if drift || flips.last != side { flips.count + 1 } else { flips.count }
+        }
+        _ => 0,
+    };
+    plan.link.flips = Some(Flips { last: side, at: context.now, count });
+}

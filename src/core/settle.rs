@@ -1,0 +1,209 @@
+//! What became of a write: applied with an answer, or unknown and looked at.
+//!
+//! The base moves only for fields that we wrote. An intent is compared with what stands there; it is never replayed.
+
+use std::time::Duration;
+
+use super::failure::Problem;
+use super::flow::{FieldPair, Flow};
+use super::link::{IntendedField, Link};
+use super::plan::{PlanContext, PlannedWrite, print};
+use super::quarantine::after_failure;
+use super::record::Record;
+use super::side::{PerSide, Side};
+use super::value::Value;
+
+/// A field that does not hold what we sent, although the write was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discrepancy {
+    /// It holds what it held before: the service dropped it without a word.
+    Dropped(String),
+    /// It holds the beginning of what was sent.
+    Cut(String),
+    /// A rule of the service made it something else.
+    Changed(String),
+}
+
+/// The link after an applied update.
+#[must_use]
+pub fn apply_update(
+    context: &PlanContext<'_>,
+    link: &Link,
+    side: Side,
+    write: &PlannedWrite,
+    read_back: Option<&Record>,
+) -> (Link, Vec<Discrepancy>) {
+    let mut next = link.clone();
+    let mut discrepancies = Vec::new();
+    let Some(intent) = next.intents[side].take() else { return (next, discrepancies) };
+    for pair in &context.flow.fields {
+        let Some(field) = intent.fields.get(&pair.key) else { continue };
+        let stands = read_back.and_then(|record| record.value(&pair.fields[side]));
+        let stands_print = stands.map(|value| print(context.fingerprints, link, pair, side, value));
+        match (stands, stands_print) {
+            (Some(value), Some(stands_print)) if stands_print != field.sent => {
+                let dropped = field.before.as_ref() == Some(&stands_print);
+                discrepancies.push(classify(&context.flow.sides[side].object.to_string(), pair, side, write, value, dropped));
+                if !dropped {
+                    // It came in the answer to this very write: it is what our value became there.
+                    next.bases.insert(pair.key.clone(), agreed(side, &field.from, &stands_print));
+                }
+            }
+            _ => {
+                next.bases.insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
+            }
+        }
+    }
+    if let Some(record) = read_back {
+        next.seen[side] = next.seen[side].max(Some(record.version));
+    }
+    next.quarantine = not_written(&discrepancies, side)
+        .map(|problem| after_failure(link.quarantine.as_ref(), problem, context.now));
+    (next, discrepancies)
+}
+
+/// Compares what a creation sent with what its answer shows.
+#[must_use]
+pub fn compare_creation(
+    flow: &Flow,
+    side: Side,
+    sent: &std::collections::BTreeMap<super::ident::FieldName, Value>,
+    record: &Record,
+) -> Vec<Discrepancy> {
+    sent.iter()
+        .filter_map(|(field, value)| {
+            let stands = record.value(field)?;
+            let name = format!("{}.{field}", flow.sides[side].object);
+            (!stands.same_as(value)).then(|| describe(name, value, stands, stands.is_null()))
+        })
+        .collect()
+}
+
+fn classify(
+    object: &str,
+    pair: &FieldPair,
+    side: Side,
+    write: &PlannedWrite,
+    stands: &Value,
+    dropped: bool,
+) -> Discrepancy {
+    let field = &pair.fields[side];
+    let name = format!("{object}.{field}");
+    write.fields.get(field).map_or_else(
+        || Discrepancy::Changed(name.clone()),
+        |sent| describe(name.clone(), sent, stands, dropped),
+    )
+}
+
+fn describe(name: String, sent: &Value, stands: &Value, dropped: bool) -> Discrepancy {
+    let (sent, stands) = (sent.canonical().plain(), stands.canonical().plain());
+    if dropped {
+        Discrepancy::Dropped(name)
+    } else if !stands.is_empty() && sent.starts_with(&stands) {
+        Discrepancy::Cut(name)
+    } else {
+        Discrepancy::Changed(name)
+    }
+}
+
+/// The quarantine of a record whose fields the service dropped or cut, if any.
+#[must_use]
+pub fn not_written(discrepancies: &[Discrepancy], side: Side) -> Option<Problem> {
+    let named = |wanted: fn(&Discrepancy) -> Option<&String>| {
+        let names: Vec<&str> = discrepancies.iter().filter_map(wanted).map(String::as_str).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    if let Some(names) = named(|discrepancy| match discrepancy {
+        Discrepancy::Dropped(name) => Some(name),
+        Discrepancy::Cut(_) | Discrepancy::Changed(_) => None,
+    }) {
+        return Some(Problem::human(
+            "FieldNotWritten",
+            format!(
+                "{side} accepted the write but left {names} as it was; give the integration user the right to write it, \
+                 or check that the value is one of its choices"
+            ),
+        ));
+    }
+    named(|discrepancy| match discrepancy {
+        Discrepancy::Cut(name) => Some(name),
+        Discrepancy::Dropped(_) | Discrepancy::Changed(_) => None,
+    })
+    .map(|names| {
+        Problem::human(
+            "FieldCut",
+            format!("{side} kept only the beginning of {names}; lengthen the field, or shorten the value"),
+        )
+    })
+}
+
+/// An update whose outcome was not known, once its target was read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It may still be at work at the service: look again later, write nothing meanwhile.
+    Waiting,
+    /// It is over; the link without the intent, its bases moved for what was applied.
+    Over(Box<Link>),
+}
+
+/// Compares the intended update of `side` with what stands there now. `in_flight` is how long after its preparation
+/// such a write may still be applied.
+#[must_use]
+pub fn settle_update(
+    context: &PlanContext<'_>,
+    link: &Link,
+    side: Side,
+    record: &Record,
+    in_flight: Duration,
+) -> Settlement {
+    let Some(intent) = link.intents[side].clone() else { return Settlement::Over(Box::new(link.clone())) };
+    let observed: Vec<(&FieldPair, &IntendedField, Standing)> = context
+        .flow
+        .fields
+        .iter()
+        .filter_map(|pair| {
+            let field = intent.fields.get(&pair.key)?;
+            let value = record.value(&pair.fields[side])?;
+            let stands = print(context.fingerprints, link, pair, side, value);
+            let standing = if stands == field.sent {
+                Standing::Sent
+            } else if field.before.as_ref() == Some(&stands) {
+                Standing::Before
+            } else {
+                Standing::Other
+            };
+            Some((pair, field, standing))
+        })
+        .collect();
+    let applied = observed.iter().any(|(_, _, standing)| *standing == Standing::Sent);
+    let complete = observed.iter().all(|(_, _, standing)| *standing == Standing::Sent);
+    if !complete && context.now < intent.prepared_at.later(in_flight) {
+        return Settlement::Waiting;
+    }
+    let mut next = link.clone();
+    next.intents[side] = None;
+    for (pair, field, standing) in observed {
+        let moved = match standing {
+            Standing::Sent => true,
+            // Dropped, or changed back by somebody: either way it was not agreed, and the next plan decides.
+            Standing::Before => false,
+            // The write was applied as a whole, so this is somebody's change on top of it.
+            Standing::Other => applied,
+        };
+        if moved {
+            next.bases.insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
+        }
+    }
+    Settlement::Over(Box::new(next))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Sent,
+    Before,
+    Other,
+}
+
+fn agreed<T: Clone>(written: Side, from: &T, stands: &T) -> PerSide<T> {
+    PerSide::from_fn(|side| if side == written { stands.clone() } else { from.clone() })
+}

@@ -1,0 +1,109 @@
+//! Every link of the flow in memory, and what the store holds of it.
+//!
+//! The two differ between a plan and its commit. After any failed cycle the book is dropped and loaded again, so that
+//! a failure leaves the same state behind as a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::core::ident::{LinkId, RecordId};
+use crate::core::link::{Link, Phase};
+use crate::core::side::{PerSide, Side};
+use crate::core::time::Instant;
+
+/// Every link, by id and by record.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    links: BTreeMap<LinkId, Link>,
+    by_record: PerSide<BTreeMap<RecordId, LinkId>>,
+    /// What was last committed or loaded, for links that differ from nothing.
+    stored: BTreeMap<LinkId, Link>,
+}
+
+impl Book {
+    /// The book of what was loaded.
+    pub(super) fn load(links: Vec<Link>) -> Self {
+        let mut book = Self::default();
+        for link in links {
+            book.stored.insert(link.id.clone(), link.clone());
+            book.put(link);
+        }
+        book
+    }
+
+    pub(super) fn get(&self, id: &LinkId) -> Option<&Link> {
+        self.links.get(id)
+    }
+
+    /// The link of a record.
+    pub(super) fn of_record(&self, side: Side, id: &RecordId) -> Option<&Link> {
+        self.links.get(self.by_record[side].get(id)?)
+    }
+
+    /// Adds or replaces a link, in memory.
+    pub(super) fn put(&mut self, link: Link) {
+        for (side, id) in link.ids.iter() {
+            if let Some(id) = id {
+                self.by_record[side].insert(id.clone(), link.id.clone());
+            }
+        }
+        self.links.insert(link.id.clone(), link);
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// Of these links, those that the store does not hold as they are.
+    pub(super) fn unstored<'a>(&self, ids: impl IntoIterator<Item = &'a LinkId>) -> Vec<Link> {
+        let ids: BTreeSet<&LinkId> = ids.into_iter().collect();
+        ids.into_iter()
+            .filter_map(|id| self.links.get(id))
+            .filter(|link| self.stored.get(&link.id).is_none_or(|stored| stored.differs_materially(link)))
+            .cloned()
+            .collect()
+    }
+
+    /// Notes that these are now in the store.
+    pub(super) fn note_stored(&mut self, links: &[Link]) {
+        for link in links {
+            self.stored.insert(link.id.clone(), link.clone());
+        }
+    }
+
+    /// Links with a write whose outcome is not known.
+    pub(super) fn with_intents(&self) -> BTreeSet<LinkId> {
+        self.ids_where(Link::has_intent)
+    }
+
+    /// Links with a change that was put off.
+    pub(super) fn deferred(&self) -> BTreeSet<LinkId> {
+        self.ids_where(|link| link.deferred)
+    }
+
+    /// Quarantined links whose time has come, the longest-waiting first.
+    pub(super) fn due(&self, now: Instant, at_most: usize) -> BTreeSet<LinkId> {
+        let mut due: Vec<(Instant, &LinkId)> = self
+            .links
+            .values()
+            .filter(|link| link.phase != Phase::Tombstone)
+            .filter_map(|link| Some((link.quarantine.as_ref()?.retry_at, &link.id)))
+            .filter(|(at, _)| *at <= now)
+            .collect();
+        due.sort();
+        due.into_iter().take(at_most).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The next links of a walk over all of them, in the order of their ids.
+    pub(super) fn after(&self, after: Option<&LinkId>, at_most: usize) -> Vec<LinkId> {
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        self.links
+            .range::<LinkId, _>((from, std::ops::Bound::Unbounded))
+            .map(|(id, _)| id.clone())
+            .take(at_most)
+            .collect()
+    }
+
+    fn ids_where(&self, wanted: impl Fn(&Link) -> bool) -> BTreeSet<LinkId> {
+        self.links.values().filter(|link| wanted(link)).map(|link| link.id.clone()).collect()
+    }
+}

@@ -1,0 +1,167 @@
+//! One pass of a flow: settle what is unknown, read what changed page by page, process it, look at a slice of the
+//! rest.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::intake::{Fresh, sort};
+use super::origination::{resolve, touched};
+use super::processing::{process, read};
+use super::session::{CycleError, OnSide, Session};
+use super::settling::settle;
+use crate::core::compile::created_field;
+use crate::core::definition::History;
+use crate::core::failure::Problem;
+use crate::core::ident::{LinkId, RecordId};
+use crate::core::link::{Phase, Sweep};
+use crate::core::record::{Observation, Record};
+use crate::core::rules::created_from;
+use crate::core::scan::{advance, start};
+use crate::core::side::Side;
+use crate::core::time::Instant;
+use crate::ports::ChangeQuery;
+
+/// When the slower looks were last taken; lives as long as the worker.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pace {
+    deep_at: Option<Duration>,
+    sweep_at: Option<Duration>,
+    sweep_after: Option<LinkId>,
+}
+
+/// Runs one cycle.
+pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
+    session.warnings.clear();
+    session.writes = 0;
+    let mut fresh = Fresh::default();
+    let settled = settle(session, &mut fresh).await?;
+    process(session, settled.touched, fresh, settled.journal, &settled.resend).await?;
+
+    let due: BTreeSet<LinkId> = session
+        .book
+        .due(session.parts.clock.now(), session.tuning.retries_per_cycle)
+        .union(&session.book.deferred())
+        .cloned()
+        .collect();
+    process(session, due, Fresh::default(), Vec::new(), &BTreeSet::new()).await?;
+
+    let now = session.parts.clock.monotonic();
+    let deep = pace.deep_at.is_none_or(|at| now.saturating_sub(at) >= session.tuning.deep_every);
+    for side in Side::BOTH {
+        scan_side(session, side, deep).await?;
+    }
+    if deep {
+        pace.deep_at = Some(now);
+    }
+    sweep(session, pace).await?;
+    session.commit_header().await
+}
+
+/// Reads a side's changes to their end, whole page by whole page; the cursor moves after each page is settled.
+async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<(), CycleError> {
+    let overlap = if deep { session.tuning.deep_overlap } else { session.tuning.overlap };
+    let mut began_at = None;
+    loop {
+        let limit = session.parts.remotes[side].limits().page;
+        let query = ChangeQuery {
+            schema: session.schemas[side].clone(),
+            fields: session.fields[side].clone(),
+            after: start(&session.header.cursors[side], overlap),
+            created_from: earliest_creation(session, side),
+            limit,
+        };
+        let page = session.parts.remotes[side].read_changes(&query).await.on(side)?;
+        session.note_server_time(side, page.server_time);
+        let began = *began_at.get_or_insert(page.server_time);
+        if page.hidden_rows > 0 {
+            session.warn(Problem::human(
+                "RowsHidden",
+                format!(
+                    "{side} counts {} more changed {} records than it shows; give the integration user read access to \
+                     all of them, or narrow its access on purpose",
+                    page.hidden_rows, session.flow.sides[side].object
+                ),
+            ));
+        }
+        let last = page.records.last().cloned();
+        process_page(session, side, page.records).await?;
+        session.header.cursors[side] =
+            advance(&session.header.cursors[side], last.as_ref(), page.complete, began);
+        if page.complete {
+            session.header.initial_sync_done[side] = true;
+            return session.commit_header().await;
+        }
+        session.commit_header().await?;
+    }
+}
+
+async fn process_page(session: &mut Session<'_>, side: Side, records: Vec<Record>) -> Result<(), CycleError> {
+    let mut intake = sort(session, side, records);
+    let mut fresh = Fresh::default();
+    let journal = resolve(session, side, &mut intake, &mut fresh).await?;
+    let touched = touched(intake, &mut fresh, side);
+    process(session, touched, fresh, journal, &BTreeSet::new()).await
+}
+
+/// Narrowing by creation date never loses sight of a record that leaves the rules: the date does not change.
+///
+/// A record of a side that does not originate was made by this flow, so it is as young as the link; but it may have
+/// been matched, so only the rules of an originating side narrow.
+fn earliest_creation(session: &Session<'_>, side: Side) -> Option<Instant> {
+    let originates = session.flow.direction.originates(side);
+    let by_rules = created_from(&session.flow.sides[side].rules, created_field(side));
+    let by_history = match session.flow.history {
+        History::All => None,
+        History::New => session.header.activated_at[side],
+    };
+    let narrow = originates.then(|| by_rules.max(by_history)).flatten()?;
+    let matched = session
+        .book
+        .links()
+        .any(|link| link.origin != side && link.ids[side].is_some() && link.phase != Phase::Tombstone);
+    // Counterparts made by the flow are younger than the flow; matched or restored ones may be older than the rule.
+    if matched && !matches!(session.flow.matching, crate::core::definition::Matching::CreateOnly) {
+        return None;
+    }
+    Some(narrow)
+}
+
+/// Looks at a slice of the linked ids on both sides: what change queries never show (deleted, hidden, missed) shows
+/// here. After a change of the definition every link is looked at once, without delay.
+async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
+    while let Some(progress) = session.header.sweep.clone() {
+        let ids = session.book.after(progress.after.as_ref(), session.tuning.sweep_slice);
+        session.header.sweep = ids.last().map(|last| Sweep { after: Some(last.clone()) });
+        let touched = ids.into_iter().collect();
+        process(session, touched, Fresh::default(), Vec::new(), &BTreeSet::new()).await?;
+        session.commit_header().await?;
+    }
+    let now = session.parts.clock.monotonic();
+    if pace.sweep_at.is_some_and(|at| now.saturating_sub(at) < session.tuning.sweep_every) {
+        return Ok(());
+    }
+    pace.sweep_at = Some(now);
+    let ids = session.book.after(pace.sweep_after.as_ref(), session.tuning.sweep_slice);
+    pace.sweep_after = ids.last().cloned();
+    let mut touched = BTreeSet::new();
+    for side in Side::BOTH {
+        let records: Vec<RecordId> = ids
+            .iter()
+            .filter_map(|id| session.book.get(id))
+            .filter(|link| link.phase != Phase::Tombstone)
+            .filter_map(|link| link.ids[side].clone())
+            .collect();
+        let mut present = Vec::new();
+        for (id, observation) in read(session, side, &records).await? {
+            match observation {
+                Observation::Present(record) => present.push(record),
+                Observation::Gone(_) | Observation::NotVisible => {
+                    touched.extend(session.book.of_record(side, &id).map(|link| link.id.clone()));
+                }
+                Observation::Unread => {}
+            }
+        }
+        touched.extend(sort(session, side, present).touched);
+    }
+    process(session, touched, Fresh::default(), Vec::new(), &BTreeSet::new()).await
+}

@@ -1,0 +1,276 @@
+//! A record without a link → its stamp's partner, its match, or a counterpart to make.
+//!
+//! In every matching mode stamps are looked up first, and a link found by its stamp is restored: that is what makes
+//! creation idempotent and lost state rebuildable. Two candidates are never guessed between.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::intake::{Fresh, Intake, stamp_of};
+use super::session::{CycleError, OnSide, Session};
+use crate::core::creation::{Attribution, complete_creation};
+use crate::core::definition::Matching;
+use crate::core::failure::Problem;
+use crate::core::ident::{FieldName, LinkId, RecordId, Stamp};
+use crate::core::link::{JournalEntry, Link};
+use crate::core::quarantine::after_failure;
+use crate::core::record::{Observation, Record};
+use crate::core::side::{PerSide, Side};
+use crate::core::value::Value;
+
+/// Gives every unlinked record of a page its link, in memory: restored, matched, or to be created. Returns what was
+/// touched, and what must be journalled with it.
+pub(super) async fn resolve(
+    session: &mut Session<'_>,
+    side: Side,
+    intake: &mut Intake,
+    fresh: &mut Fresh,
+) -> Result<Vec<JournalEntry>, CycleError> {
+    let mut journal = Vec::new();
+    for (record, stamp) in std::mem::take(&mut intake.stamped) {
+        attach_stamped(session, side, &record, &stamp, intake, &mut journal).await?;
+        fresh[side].insert(record.id.clone(), record);
+    }
+    let candidates = std::mem::take(&mut intake.candidates);
+    for chunk in candidates.chunks(session.parts.remotes[side.other()].limits().read_ids.max(1)) {
+        resolve_candidates(session, side, chunk, intake, fresh).await?;
+    }
+    Ok(journal)
+}
+
+/// A record that carries a stamp never originates; it belongs to the record that the stamp names.
+async fn attach_stamped(
+    session: &mut Session<'_>,
+    side: Side,
+    record: &Record,
+    stamp: &Stamp,
+    intake: &mut Intake,
+    journal: &mut Vec<JournalEntry>,
+) -> Result<(), CycleError> {
+    let partner_side = side.other();
+    let known = session.book.of_record(partner_side, &stamp.id).cloned();
+    let link = match known {
+        Some(link) => match &link.ids[side] {
+            None if link.has_intent() => {
+                let (link, entries) =
+                    complete_creation(&session.context(), &link, &record.id, Some((record, Attribution::Found)));
+                journal.extend(entries);
+                link
+            }
+            None => attach(link, side, &record.id),
+            Some(_) => {
+                session.warn(copied_stamp(session, side, &record.id, stamp));
+                return Ok(());
+            }
+        },
+        None => {
+            let partners = session.parts.remotes[partner_side]
+                .read_ids(&session.schemas[partner_side], std::slice::from_ref(&stamp.id), &session.fields[partner_side])
+                .await
+                .on(partner_side)?;
+            if !matches!(partners.get(&stamp.id), Some(Observation::Present(_))) {
+                // Its partner is gone or hidden: it stays alone, and it never originates.
+                return Ok(());
+            }
+            let bearers = find_stamps(session, side, std::slice::from_ref(&stamp.id)).await?;
+            let link = Link::begin(partner_side, &stamp.id);
+            match bearers.get(&stamp.id).map_or(0, Vec::len) {
+                0 | 1 => attach(link, side, &record.id),
+                count => quarantined(session, link, ambiguous_stamp(session, side, stamp, count)),
+            }
+        }
+    };
+    intake.touched.insert(link.id.clone());
+    session.book.put(link);
+    Ok(())
+}
+
+fn attach(mut link: Link, side: Side, id: &RecordId) -> Link {
+    link.ids[side] = Some(id.clone());
+    link
+}
+
+fn quarantined(session: &Session<'_>, link: Link, problem: Problem) -> Link {
+    let quarantine = after_failure(link.quarantine.as_ref(), problem, session.parts.clock.now());
+    Link { quarantine: Some(quarantine), ..link }
+}
+
+fn copied_stamp(session: &Session<'_>, side: Side, id: &RecordId, stamp: &Stamp) -> Problem {
+    Problem::human(
+        "CopiedStamp",
+        format!(
+            "{} {id} carries the stamp of {} {}, which is already linked to another record (a copy keeps its original's \
+             stamp); clear the stamp field of the copy to let it sync on its own",
+            session.flow.sides[side].object, stamp.side, stamp.id
+        ),
+    )
+}
+
+fn ambiguous_stamp(session: &Session<'_>, side: Side, stamp: &Stamp, count: usize) -> Problem {
+    Problem::human(
+        "AmbiguousStamp",
+        format!(
+            "{count} {} records carry the stamp of {} {}; clear the stamp field of all but one",
+            session.flow.sides[side].object, stamp.side, stamp.id
+        ),
+    )
+}
+
+/// The records of `side` that carry the stamps of these partners.
+pub(super) async fn find_stamps(
+    session: &Session<'_>,
+    side: Side,
+    partners: &[RecordId],
+) -> Result<BTreeMap<RecordId, Vec<Record>>, CycleError> {
+    let mut bearers: BTreeMap<RecordId, Vec<Record>> = BTreeMap::new();
+    let Some(field) = session.flow.sides[side].stamp_field.clone() else { return Ok(bearers) };
+    let remote = &session.parts.remotes[side];
+    for chunk in partners.chunks(remote.limits().read_ids.max(1)) {
+        let values: Vec<Value> = chunk
+            .iter()
+            .map(|id| Value::text(Stamp { side: side.other(), id: id.clone() }.to_string()))
+            .collect();
+        let found =
+            remote.find(&session.schemas[side], &field, &values, &session.fields[side]).await.on(side)?;
+        for record in found {
+            // Compared again by us: a service's own comparison may fold case or trim.
+            if let Some(stamp) = stamp_of(session, side, &record) {
+                if chunk.contains(&stamp.id) {
+                    bearers.entry(stamp.id).or_default().push(record);
+                }
+            }
+        }
+    }
+    Ok(bearers)
+}
+
+async fn resolve_candidates(
+    session: &mut Session<'_>,
+    side: Side,
+    candidates: &[Record],
+    intake: &mut Intake,
+    fresh: &mut Fresh,
+) -> Result<(), CycleError> {
+    let target = side.other();
+    let ids: Vec<RecordId> = candidates.iter().map(|record| record.id.clone()).collect();
+    let bearers = find_stamps(session, target, &ids).await?;
+    let unstamped: Vec<&Record> = candidates.iter().filter(|record| !bearers.contains_key(&record.id)).collect();
+    let matches = find_matches(session, side, &unstamped).await?;
+    for record in candidates {
+        let link = Link::begin(side, &record.id);
+        let stamp = Stamp { side, id: record.id.clone() };
+        let link = match (bearers.get(&record.id).map(Vec::as_slice), matches.get(&record.id).map(Vec::as_slice)) {
+            (Some([bearer]), _) => {
+                let link = attach(link, target, &bearer.id);
+                fresh[target].insert(bearer.id.clone(), bearer.clone());
+                link
+            }
+            (Some([_, ..]), _) => {
+                let count = bearers.get(&record.id).map_or(0, Vec::len);
+                quarantined(session, link, ambiguous_stamp(session, target, &stamp, count))
+            }
+            (_, Some([found])) => match taken(session, target, found, &record.id) {
+                None => {
+                    let link = attach(link, target, &found.id);
+                    fresh[target].insert(found.id.clone(), found.clone());
+                    link
+                }
+                Some(problem) => quarantined(session, link, problem),
+            },
+            (_, Some(found)) if found.len() > 1 => {
+                let problem = Problem::human(
+                    "AmbiguousMatch",
+                    format!(
+                        "{} {} matches {} {} records by its keys; make the keys unique, or fill the stamp field of the \
+                         right one with {stamp}",
+                        session.flow.sides[side].object,
+                        record.id,
+                        found.len(),
+                        session.flow.sides[target].object
+                    ),
+                );
+                quarantined(session, link, problem)
+            }
+            _ => link,
+        };
+        intake.touched.insert(link.id.clone());
+        fresh[side].insert(record.id.clone(), record.clone());
+        session.book.put(link);
+    }
+    Ok(())
+}
+
+/// Why a match cannot be taken: it already belongs to another record.
+fn taken(session: &Session<'_>, target: Side, found: &Record, origin: &RecordId) -> Option<Problem> {
+    let stamped_otherwise = stamp_of(session, target, found).is_some_and(|stamp| stamp.id != *origin);
+    let linked = session.book.of_record(target, &found.id).is_some();
+    (stamped_otherwise || linked).then(|| {
+        Problem::human(
+            "MatchAlreadyLinked",
+            format!(
+                "{} {} matches by its keys, but it is already linked to another record; correct the keys of one of them",
+                session.flow.sides[target].object, found.id
+            ),
+        )
+    })
+}
+
+/// Existing records of the other side whose every key equals the record's.
+async fn find_matches(
+    session: &Session<'_>,
+    side: Side,
+    records: &[&Record],
+) -> Result<BTreeMap<RecordId, Vec<Record>>, CycleError> {
+    let target = side.other();
+    let mut matches: BTreeMap<RecordId, Vec<Record>> = BTreeMap::new();
+    let Matching::MatchThenCreate { keys } = &session.flow.matching else { return Ok(matches) };
+    let Some(first) = keys.first() else { return Ok(matches) };
+    // A record with an empty key matches nothing: otherwise every record without one would match every other.
+    let keyed: Vec<&&Record> = records.iter().filter(|record| has_keys(record, side, keys)).collect();
+    let values: BTreeSet<String> =
+        keyed.iter().filter_map(|record| Some(record.value(&first[side])?.canonical().plain())).collect();
+    let values: Vec<Value> = keyed
+        .iter()
+        .filter_map(|record| Some(record.value(&first[side])?.canonical()))
+        .filter(|value| values.contains(&value.plain()))
+        .collect();
+    if values.is_empty() {
+        return Ok(matches);
+    }
+    let found = session.parts.remotes[target]
+        .find(&session.schemas[target], &first[target], &values, &session.fields[target])
+        .await
+        .on(target)?;
+    for record in keyed {
+        let equal: Vec<Record> = found
+            .iter()
+            .filter(|candidate| {
+                keys.iter().all(|key| {
+                    matches!(
+                        (record.value(&key[side]), candidate.value(&key[target])),
+                        (Some(ours), Some(theirs)) if same_key(ours, theirs)
+                    )
+                })
+            })
+            .cloned()
+            .collect();
+        if !equal.is_empty() {
+            matches.insert(record.id.clone(), equal);
+        }
+    }
+    Ok(matches)
+}
+
+fn has_keys(record: &Record, side: Side, keys: &[PerSide<FieldName>]) -> bool {
+    keys.iter().all(|key| record.value(&key[side]).is_some_and(|value| !value.canonical().is_null()))
+}
+
+/// Keys are compared as text, since a number on one side is often text on the other.
+fn same_key(ours: &Value, theirs: &Value) -> bool {
+    ours.canonical().plain() == theirs.canonical().plain()
+}
+
+/// Links whose records a page touched, by id: what [`super::processing`] takes.
+pub(super) fn touched(intake: Intake, fresh: &mut Fresh, side: Side) -> BTreeSet<LinkId> {
+    fresh[side].extend(intake.fresh);
+    intake.touched
+}

@@ -1,0 +1,252 @@
+//! Links to look at → observe, plan, persist, verify, send, commit; again while a write brings something new.
+//!
+//! The order is the protocol: an intent is durable before its write is sent, the targets are looked at once more just
+//! before, and a base moves only after the write was applied. A crash between any two steps is repaired by the next
+//! cycle from what is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::intake::Fresh;
+use super::sending::{Outgoing, send};
+use super::session::{CycleError, OnSide, Session};
+use crate::core::creation::plan_creation;
+use crate::core::failure::Problem;
+use crate::core::ident::{LinkId, RecordId, chosen_sys_id};
+use crate::core::link::{ChosenIds, JournalEntry, Link, Phase};
+use crate::core::plan::plan;
+use crate::core::quarantine::after_failure;
+use crate::core::record::{Observation, Record};
+use crate::core::rules::{Verdict, evaluate};
+use crate::core::side::{PerSide, Side};
+
+/// What was learnt of records in this round.
+type Observed = PerSide<BTreeMap<RecordId, Observation>>;
+
+/// Brings these links up to date. `journal` is made durable with the first commit; links in `resend` may have their
+/// creation sent again although an earlier attempt's outcome was unknown.
+pub(super) async fn process(
+    session: &mut Session<'_>,
+    touched: BTreeSet<LinkId>,
+    mut fresh: Fresh,
+    mut journal: Vec<JournalEntry>,
+    resend: &BTreeSet<LinkId>,
+) -> Result<(), CycleError> {
+    let mut work = touched;
+    for round in 0..session.tuning.rounds {
+        // What is at work at the service is left alone until it is settled.
+        work.retain(|id| {
+            session.book.get(id).is_some_and(|link| !link.has_intent() || (round == 0 && resend.contains(id)))
+        });
+        if work.is_empty() && journal.is_empty() {
+            return Ok(());
+        }
+        let observed = observe(session, &work, &mut fresh).await?;
+        let mut outgoing = Outgoing::default();
+        for id in &work {
+            plan_one(session, id, &observed, &mut outgoing, &mut journal);
+        }
+        session.commit(&work, std::mem::take(&mut journal)).await?;
+        let moved = verify(session, &mut outgoing, &mut fresh).await?;
+        let written = send(session, outgoing, &mut fresh).await?;
+        work = written.union(&moved).cloned().collect();
+    }
+    // Still moving after the last round: kept for the next cycle, durably, since the cursor may pass it.
+    work.retain(|id| session.book.get(id).is_some_and(|link| !link.has_intent() && link.phase != Phase::Tombstone));
+    for id in &work {
+        if let Some(link) = session.book.get(id).cloned() {
+            session.book.put(Link { deferred: true, ..link });
+        }
+    }
+    session.commit(&work, Vec::new()).await
+}
+
+/// Reads what is not fresh, both sides of every link, in as few calls as there are.
+async fn observe(
+    session: &mut Session<'_>,
+    work: &BTreeSet<LinkId>,
+    fresh: &mut Fresh,
+) -> Result<Observed, CycleError> {
+    let mut observed = Observed::default();
+    for side in Side::BOTH {
+        let mut missing = Vec::new();
+        for id in work.iter().filter_map(|id| session.book.get(id)?.ids[side].clone()) {
+            match fresh[side].remove(&id) {
+                Some(record) => {
+                    observed[side].insert(id, Observation::Present(record));
+                }
+                None => missing.push(id),
+            }
+        }
+        observed[side].extend(read(session, side, &missing).await?);
+    }
+    Ok(observed)
+}
+
+/// Looks at records by id.
+pub(super) async fn read(
+    session: &Session<'_>,
+    side: Side,
+    ids: &[RecordId],
+) -> Result<BTreeMap<RecordId, Observation>, CycleError> {
+    let remote = &session.parts.remotes[side];
+    let mut observed = BTreeMap::new();
+    for chunk in ids.chunks(remote.limits().read_ids.max(1)) {
+        observed.extend(remote.read_ids(&session.schemas[side], chunk, &session.fields[side]).await.on(side)?);
+    }
+    Ok(observed)
+}
+
+/// Plans one link and puts its intents into the book, its writes into `outgoing`.
+fn plan_one(
+    session: &mut Session<'_>,
+    id: &LinkId,
+    observed: &Observed,
+    outgoing: &mut Outgoing,
+    journal: &mut Vec<JournalEntry>,
+) {
+    let Some(link) = session.book.get(id).cloned() else { return };
+    if link.phase == Phase::Tombstone {
+        return;
+    }
+    let mut seen: PerSide<Option<&Record>> = PerSide::default();
+    for side in Side::BOTH {
+        let Some(record_id) = &link.ids[side] else { continue };
+        match observed[side].get(record_id) {
+            Some(Observation::Present(record)) if link.seen[side].is_none_or(|known| record.version >= known) => {
+                seen[side] = Some(record);
+            }
+            Some(Observation::Gone(_)) => {
+                // The link only remembers that the one that stayed never originates again.
+                let buried = Link { phase: Phase::Tombstone, quarantine: None, deferred: false, ..link };
+                session.book.put(Link { intents: PerSide::default(), ..buried });
+                return;
+            }
+            Some(Observation::NotVisible) => {
+                let problem = not_visible(session, side, record_id);
+                put_quarantined(session, link, problem);
+                return;
+            }
+            // An older reading than one we acted on, or none: looked at again in the next cycle.
+            Some(Observation::Present(_) | Observation::Unread) | None => {
+                session.book.put(Link { deferred: true, ..link });
+                return;
+            }
+        }
+    }
+    let link = Link { deferred: false, ..link };
+    match (seen.salesforce, seen.service_now) {
+        (Some(salesforce), Some(service_now)) => {
+            let plan = plan(&session.context(), &link, PerSide { salesforce, service_now });
+            journal.extend(plan.journal);
+            session.header.conflicts += plan.conflicts;
+            for side in Side::BOTH {
+                if let Some(write) = plan.writes[side].clone() {
+                    outgoing.updates[side].insert(link.id.clone(), write);
+                }
+            }
+            session.book.put(plan.link);
+        }
+        (salesforce, service_now) => {
+            if let Some(record) = salesforce.or(service_now) {
+                plan_counterpart(session, &link, record, outgoing);
+            }
+        }
+    }
+}
+
+/// A counterpart is made only while the rules let the record in.
+fn plan_counterpart(session: &mut Session<'_>, link: &Link, record: &Record, outgoing: &mut Outgoing) {
+    let target = link.origin.other();
+    if link.quarantine.as_ref().is_some_and(|row| row.problem.reason.as_str().starts_with("Ambiguous"))
+        && link.seen[link.origin] == Some(record.version)
+    {
+        return;
+    }
+    let in_rules = evaluate(&session.flow.sides[link.origin].rules, record) == Verdict::Holds;
+    if !in_rules && !link.has_intent() {
+        let mut link = Link { quarantine: None, ..link.clone() };
+        link.in_rules[link.origin] = false;
+        link.seen[link.origin] = Some(record.version);
+        session.book.put(link);
+        return;
+    }
+    let chosen = chosen_id(session, target, &record.id);
+    match plan_creation(&session.context(), link, record, chosen) {
+        Ok(creation) => {
+            session.book.put(creation.link.clone());
+            outgoing.creations[target].insert(link.id.clone(), creation);
+        }
+        Err(problem) => put_quarantined(session, link.clone(), problem),
+    }
+}
+
+/// The `sys_id` to ask for, where the table has not been seen to ignore it.
+fn chosen_id(session: &Session<'_>, target: Side, origin: &RecordId) -> Option<RecordId> {
+    if target != Side::ServiceNow || session.header.chosen_ids == ChosenIds::Ignored {
+        return None;
+    }
+    let organisation = session.header.identities.salesforce.as_deref()?;
+    Some(chosen_sys_id(organisation, origin, &session.flow.sides[target].object))
+}
+
+pub(super) fn put_quarantined(session: &mut Session<'_>, link: Link, problem: Problem) {
+    let quarantine = after_failure(link.quarantine.as_ref(), problem, session.parts.clock.now());
+    session.book.put(Link { quarantine: Some(quarantine), deferred: false, ..link });
+}
+
+fn not_visible(session: &Session<'_>, side: Side, id: &RecordId) -> Problem {
+    let object = &session.flow.sides[side].object;
+    let remedy = match side {
+        Side::Salesforce => "give the integration user read access to it (View All on the object)",
+        Side::ServiceNow => {
+            "if it was deleted, give the integration user read access to sys_audit_delete so that this can be proven; \
+             otherwise give it read access to the record"
+        }
+    };
+    Problem::human("RecordNotVisible", format!("{object} {id} cannot be read and nothing proves that it was deleted; {remedy}"))
+}
+
+/// Looks at the targets once more, after their intents are durable: what moved since it was planned is planned again.
+async fn verify(
+    session: &mut Session<'_>,
+    outgoing: &mut Outgoing,
+    fresh: &mut Fresh,
+) -> Result<BTreeSet<LinkId>, CycleError> {
+    let mut moved = BTreeSet::new();
+    for side in Side::BOTH {
+        let ids: Vec<RecordId> = outgoing.updates[side].values().map(|write| write.id.clone()).collect();
+        for (id, observation) in read(session, side, &ids).await? {
+            let Some(link) = session.book.of_record(side, &id).cloned() else { continue };
+            let still = observation.present().is_some_and(|record| {
+                link.seen[side] == Some(record.version) && unchanged(session, &link, side, record)
+            });
+            if let Observation::Present(record) = observation {
+                fresh[side].insert(id, record);
+            }
+            if !still {
+                moved.insert(link.id.clone());
+            }
+        }
+    }
+    for id in &moved {
+        for side in Side::BOTH {
+            outgoing.updates[side].remove(id);
+        }
+        if let Some(link) = session.book.get(id).cloned() {
+            // Certainly not sent. The stored intent stays until the next plan is stored in its place.
+            session.book.put(Link { intents: PerSide::default(), ..link });
+        }
+    }
+    Ok(moved)
+}
+
+/// Does the target still hold what the plan saw? The version alone cannot tell: a second holds many edits.
+fn unchanged(session: &Session<'_>, link: &Link, side: Side, record: &Record) -> bool {
+    let Some(intent) = &link.intents[side] else { return false };
+    session.flow.fields.iter().all(|pair| {
+        let Some(before) = intent.fields.get(&pair.key).and_then(|field| field.before.as_ref()) else { return true };
+        record
+            .value(&pair.fields[side])
+            .is_some_and(|value| crate::core::plan::print(&session.prints, link, pair, side, value) == *before)
+    })
+}

@@ -1,0 +1,278 @@
+//! What a cycle works with, and how it comes to be: state loaded, org and instance pinned, schemas described, the
+//! flow compiled, and the traces of an earlier definition cleared away.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::book::Book;
+use super::tuning::Tuning;
+use super::worker::WorkerParts;
+use crate::core::compile::compile;
+use crate::core::failure::Problem;
+use crate::core::fingerprint::Fingerprinter;
+use crate::core::flow::Flow;
+use crate::core::ident::{FieldName, LinkId};
+use crate::core::link::{Header, JournalEntry, Link, Sweep};
+use crate::core::plan::PlanContext;
+use crate::core::schema::ObjectSchema;
+use crate::core::side::{PerSide, Side};
+use crate::core::time::Instant;
+use crate::ports::{Identity, RemoteError, RemoteErrorKind, StoreChange, StoreError};
+
+/// Why a cycle could not be finished.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum CycleError {
+    /// A service failed, or refuses us.
+    #[error("{side}: {error}")]
+    Remote { side: Side, error: RemoteError },
+    /// Link state failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The flow cannot run as it is.
+    #[error("{}: {}", .0.reason, .0.message)]
+    Blocked(Problem),
+}
+
+impl CycleError {
+    /// The problem as a user reads it.
+    pub(super) fn problem(&self) -> Problem {
+        match self {
+            Self::Remote { error, .. } => error.problem.clone(),
+            Self::Blocked(problem) => problem.clone(),
+            Self::Store(error) => {
+                let text = error.to_string();
+                match error {
+                    StoreError::Conflict => Problem::transient("LinkStateConflict", text),
+                    StoreError::Full { .. } => Problem::human("LinkStateFull", text),
+                    StoreError::Corrupt { .. } => Problem::human("LinkStateCorrupt", text),
+                    StoreError::Unavailable(_) => Problem::transient("LinkStateUnavailable", text),
+                    StoreError::Forbidden(_) => Problem::human("LinkStateForbidden", text),
+                }
+            }
+        }
+    }
+
+    /// How long the service asked us to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Remote { error, .. } => error.retry_after,
+            Self::Store(_) | Self::Blocked(_) => None,
+        }
+    }
+
+    /// Does only slow retrying make sense, since a person must act first?
+    pub(super) fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Remote { error, .. } => {
+                matches!(error.kind, RemoteErrorKind::Unauthenticated | RemoteErrorKind::Misconfigured)
+            }
+            Self::Store(error) => !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)),
+            Self::Blocked(_) => true,
+        }
+    }
+}
+
+/// Gives a [`RemoteError`] its side.
+pub(super) trait OnSide<T> {
+    fn on(self, side: Side) -> Result<T, CycleError>;
+}
+
+impl<T> OnSide<T> for Result<T, RemoteError> {
+    fn on(self, side: Side) -> Result<T, CycleError> {
+        self.map_err(|error| CycleError::Remote { side, error })
+    }
+}
+
+/// A flow that is ready to run.
+pub(super) struct Session<'a> {
+    pub(super) parts: &'a WorkerParts,
+    pub(super) tuning: &'a Tuning,
+    pub(super) flow: Flow,
+    pub(super) schemas: PerSide<ObjectSchema>,
+    pub(super) fields: PerSide<Vec<FieldName>>,
+    pub(super) prints: Fingerprinter,
+    pub(super) header: Header,
+    pub(super) book: Book,
+    /// Each server's clock minus ours, in seconds, as of its last answer.
+    pub(super) clock_offsets: PerSide<i64>,
+    /// Our monotonic clock when identity and schemas were last checked.
+    pub(super) checked_at: Duration,
+    /// What the last cycle noticed that needs eyes but stops nothing.
+    pub(super) warnings: Vec<Problem>,
+    /// Effective writes of this cycle, for *last sync*.
+    pub(super) writes: u64,
+    stored_header: Option<Header>,
+}
+
+impl<'a> Session<'a> {
+    /// Opens a session. No service is written to, and nothing is stored but the header and cleared bases.
+    pub(super) async fn open(parts: &'a WorkerParts, tuning: &'a Tuning) -> Result<Self, CycleError> {
+        let identities = PerSide {
+            salesforce: parts.remotes.salesforce.identity().await.on(Side::Salesforce)?,
+            service_now: parts.remotes.service_now.identity().await.on(Side::ServiceNow)?,
+        };
+        let schemas = PerSide {
+            salesforce: describe(parts, Side::Salesforce).await?,
+            service_now: describe(parts, Side::ServiceNow).await?,
+        };
+        let flow = compile(&parts.definition, schemas.as_ref()).map_err(|problems| CycleError::Blocked(all_of(&problems)))?;
+        let snapshot = parts.store.load().await?;
+        let fields = PerSide::from_fn(|side| flow.sides[side].read_fields.iter().cloned().collect());
+        let mut session = Self {
+            parts,
+            tuning,
+            flow,
+            schemas,
+            fields,
+            prints: Fingerprinter::new(&parts.key),
+            header: snapshot.header.clone().unwrap_or_default(),
+            book: Book::load(snapshot.links),
+            clock_offsets: PerSide::default(),
+            checked_at: parts.clock.monotonic(),
+            warnings: Vec::new(),
+            writes: 0,
+            stored_header: snapshot.header,
+        };
+        session.pin(&identities)?;
+        session.adopt_definition().await?;
+        Ok(session)
+    }
+
+    /// Pins the org and the instance at first contact; a credential that leads elsewhere stops the flow.
+    fn pin(&mut self, identities: &PerSide<Identity>) -> Result<(), CycleError> {
+        for (side, identity) in identities.iter() {
+            self.note_server_time(side, identity.server_time);
+            match &self.header.identities[side] {
+                Some(pinned) if *pinned != identity.id => {
+                    return Err(CycleError::Blocked(Problem::human(
+                        "IdentityChanged",
+                        format!(
+                            "this flow's links belong to {side} {pinned}, but the connection now leads to {}; point the \
+                             Connection back, or make a new SyncFlow for the other one",
+                            identity.id
+                        ),
+                    )));
+                }
+                Some(_) => {}
+                None => {
+                    self.header.identities[side] = Some(identity.id.clone());
+                    self.header.activated_at[side] = Some(identity.server_time);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bases of pairs that changed are void, other rules are applied from the beginning, and another key means that
+    /// every base is lost: differences then meet as for the first time instead of passing for edits (I12, I13).
+    async fn adopt_definition(&mut self) -> Result<(), CycleError> {
+        let key_id = self.prints.key_id();
+        let fresh = self.header.key_id.is_empty();
+        let lost_key = !fresh && self.header.key_id != key_id;
+        let old = std::mem::replace(&mut self.header.definition, self.flow.hashes.clone());
+        self.header.key_id = key_id;
+        let changed_rules = !fresh && old.rules != self.flow.hashes.rules;
+        let changed_pairs = !fresh && old.pairs != self.flow.hashes.pairs;
+        if changed_rules {
+            self.header.cursors = PerSide::default();
+        }
+        if lost_key || changed_pairs || changed_rules {
+            self.header.sweep = Some(Sweep::default());
+            let links: Vec<Link> = self.book.links().cloned().collect();
+            let mut touched = BTreeSet::new();
+            for mut link in links {
+                link.bases.retain(|key, _| !lost_key && old.pairs.get(key) == self.flow.hashes.pairs.get(key));
+                link.held.retain(|key, _| self.flow.hashes.pairs.contains_key(key));
+                if lost_key {
+                    // Fingerprints of another key compare with nothing: what was sent is found out by looking.
+                    link.intents = PerSide::from_fn(|side| {
+                        link.intents[side].clone().filter(|intent| intent.is_creation()).map(|mut intent| {
+                            intent.fields.clear();
+                            intent
+                        })
+                    });
+                }
+                touched.insert(link.id.clone());
+                self.book.put(link);
+            }
+            self.commit(&touched, Vec::new()).await?;
+        }
+        // Also when nothing changed: a first header pins identities and activation before the first read.
+        self.commit_header().await
+    }
+
+    /// The planning context at this moment.
+    pub(super) fn context(&self) -> PlanContext<'_> {
+        PlanContext {
+            flow: &self.flow,
+            fingerprints: &self.prints,
+            now: self.parts.clock.now(),
+            clock_offsets: self.clock_offsets,
+            flip_limit: self.tuning.flip_limit,
+        }
+    }
+
+    /// Learns how far a server's clock is from ours.
+    pub(super) fn note_server_time(&mut self, side: Side, server_time: Instant) {
+        self.clock_offsets[side] = server_time.seconds() - self.parts.clock.now().seconds();
+    }
+
+    /// What a server's clock says now, by our reckoning.
+    pub(super) fn server_now(&self, side: Side) -> Instant {
+        Instant::from_seconds(self.parts.clock.now().seconds() + self.clock_offsets[side])
+    }
+
+    /// Makes these links durable, where they differ from what is stored, and the journal before them.
+    pub(super) async fn commit(
+        &mut self,
+        links: &BTreeSet<LinkId>,
+        journal: Vec<JournalEntry>,
+    ) -> Result<(), CycleError> {
+        let links = self.book.unstored(links);
+        if links.is_empty() && journal.is_empty() {
+            return Ok(());
+        }
+        self.parts.store.commit(StoreChange { links: links.clone(), journal, header: None }).await?;
+        self.book.note_stored(&links);
+        Ok(())
+    }
+
+    /// Makes the header durable, where it differs from what is stored. Always after the links it speaks of.
+    pub(super) async fn commit_header(&mut self) -> Result<(), CycleError> {
+        if self.stored_header.as_ref() == Some(&self.header) {
+            return Ok(());
+        }
+        let change = StoreChange { header: Some(self.header.clone()), ..StoreChange::default() };
+        self.parts.store.commit(change).await?;
+        self.stored_header = Some(self.header.clone());
+        Ok(())
+    }
+
+    /// Makes what was learnt of chosen ids durable at once: it decides how a lost answer is settled.
+    pub(super) async fn commit_chosen(&mut self) -> Result<(), CycleError> {
+        if self.stored_header.as_ref().is_some_and(|stored| stored.chosen_ids == self.header.chosen_ids) {
+            return Ok(());
+        }
+        self.commit_header().await
+    }
+
+    /// Adds a warning once.
+    pub(super) fn warn(&mut self, problem: Problem) {
+        if !self.warnings.contains(&problem) && self.warnings.len() < 20 {
+            self.warnings.push(problem);
+        }
+    }
+}
+
+async fn describe(parts: &WorkerParts, side: Side) -> Result<ObjectSchema, CycleError> {
+    parts.remotes[side].describe(&parts.definition.sides[side].object).await.on(side)
+}
+
+/// All problems of a flow as one: the first one's reason, every message.
+fn all_of(problems: &[Problem]) -> Problem {
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    problems.first().map_or_else(
+        || Problem::human("InvalidMapping", "the flow does not compile"),
+        |first| Problem { message: messages.join("; "), ..first.clone() },
+    )
+}

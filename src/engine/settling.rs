@@ -1,0 +1,197 @@
+//! Intents whose outcome is unknown: an answer was lost, or we were killed in between. Settled by looking, never by
+//! sending again blindly.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::intake::{Fresh, stamp_of};
+use super::origination::find_stamps;
+use super::processing::{put_quarantined, read};
+use super::session::{CycleError, Session};
+use crate::core::creation::{Attribution, complete_creation};
+use crate::core::failure::Problem;
+use crate::core::ident::{LinkId, RecordId, Stamp};
+use crate::core::link::{ChosenIds, Intent, IntentKind, JournalEntry, Link, Phase};
+use crate::core::record::{Observation, Record};
+use crate::core::settle::{Settlement, settle_update};
+use crate::core::side::{PerSide, Side};
+
+/// What settling left to do.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Links to plan again.
+    pub(super) touched: BTreeSet<LinkId>,
+    /// Of these, creations that may be sent again.
+    pub(super) resend: BTreeSet<LinkId>,
+    /// What must be journalled with them.
+    pub(super) journal: Vec<JournalEntry>,
+}
+
+/// Looks at the target of every intent.
+pub(super) async fn settle(session: &mut Session<'_>, fresh: &mut Fresh) -> Result<Settled, CycleError> {
+    let mut settled = Settled::default();
+    let pending = session.book.with_intents();
+    for side in Side::BOTH {
+        let mut updates = Vec::new();
+        let mut creations = Vec::new();
+        for link in pending.iter().filter_map(|id| session.book.get(id)) {
+            match &link.intents[side] {
+                Some(intent) if intent.is_creation() => creations.push(link.clone()),
+                Some(_) => updates.push(link.clone()),
+                None => {}
+            }
+        }
+        settle_updates(session, side, &updates, fresh, &mut settled).await?;
+        settle_creations(session, side, &creations, fresh, &mut settled).await?;
+    }
+    Ok(settled)
+}
+
+/// How long after its preparation a write may still be applied: sent late in its batch, waited for, and at work.
+fn in_flight(session: &Session<'_>, side: Side) -> Duration {
+    let limits = session.parts.remotes[side].limits();
+    limits.write_timeout + limits.longest_transaction + session.tuning.overlap
+}
+
+async fn settle_updates(
+    session: &mut Session<'_>,
+    side: Side,
+    links: &[Link],
+    fresh: &mut Fresh,
+    settled: &mut Settled,
+) -> Result<(), CycleError> {
+    let ids: Vec<RecordId> = links.iter().filter_map(|link| link.ids[side].clone()).collect();
+    let observed = read(session, side, &ids).await?;
+    for link in links {
+        // The other side's intent may have been settled just before: the book has the newer link.
+        let Some(link) = session.book.get(&link.id).cloned() else { continue };
+        let Some(id) = link.ids[side].clone() else { continue };
+        match observed.get(&id) {
+            Some(Observation::Present(record)) => {
+                match settle_update(&session.context(), &link, side, record, in_flight(session, side)) {
+                    Settlement::Waiting => {}
+                    Settlement::Over(link) => {
+                        settled.touched.insert(link.id.clone());
+                        fresh[side].insert(id, record.clone());
+                        session.book.put(*link);
+                    }
+                }
+            }
+            Some(Observation::Gone(_)) => {
+                session.book.put(Link {
+                    phase: Phase::Tombstone,
+                    intents: PerSide::default(),
+                    quarantine: None,
+                    ..link.clone()
+                });
+                settled.touched.insert(link.id);
+            }
+            Some(Observation::NotVisible | Observation::Unread) | None => {}
+        }
+    }
+    session.commit(&settled.touched, Vec::new()).await
+}
+
+async fn settle_creations(
+    session: &mut Session<'_>,
+    side: Side,
+    links: &[Link],
+    fresh: &mut Fresh,
+    settled: &mut Settled,
+) -> Result<(), CycleError> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let found = find_created(session, side, links).await?;
+    for link in links {
+        match found.get(&link.id).map(Vec::as_slice) {
+            Some([record]) => {
+                let (link, journal) =
+                    complete_creation(&session.context(), link, &record.id, Some((record, Attribution::Found)));
+                settled.journal.extend(journal);
+                settled.touched.insert(link.id.clone());
+                fresh[side].insert(record.id.clone(), record.clone());
+                session.book.put(link);
+            }
+            Some(several) if !several.is_empty() => {
+                let problem = Problem::human(
+                    "AmbiguousStamp",
+                    format!(
+                        "{} {} records carry the stamp of one {} record; clear the stamp field of all but one",
+                        several.len(),
+                        session.flow.sides[side].object,
+                        session.flow.sides[side.other()].object
+                    ),
+                );
+                let mut link = link.clone();
+                link.intents[side] = None;
+                settled.touched.insert(link.id.clone());
+                put_quarantined(session, link, problem);
+            }
+            _ => {
+                if may_send_again(session, side, link) {
+                    settled.touched.insert(link.id.clone());
+                    settled.resend.insert(link.id.clone());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The records that these creations may have made: by the `sys_id` that we chose, and by stamp.
+async fn find_created(
+    session: &Session<'_>,
+    side: Side,
+    links: &[Link],
+) -> Result<BTreeMap<LinkId, Vec<Record>>, CycleError> {
+    let chosen: BTreeMap<RecordId, LinkId> = links
+        .iter()
+        .filter_map(|link| match &link.intents[side].as_ref()?.kind {
+            IntentKind::Create { chosen } => Some((chosen.clone()?, link.id.clone())),
+            IntentKind::Update { .. } => None,
+        })
+        .collect();
+    let mut found: BTreeMap<LinkId, Vec<Record>> = BTreeMap::new();
+    let chosen_ids: Vec<RecordId> = chosen.keys().cloned().collect();
+    for (id, observation) in read(session, side, &chosen_ids).await? {
+        if let (Observation::Present(record), Some(link)) = (observation, chosen.get(&id)) {
+            found.entry(link.clone()).or_default().push(record);
+        }
+    }
+    let origins: BTreeMap<RecordId, LinkId> =
+        links.iter().filter_map(|link| Some((link.origin_id()?.clone(), link.id.clone()))).collect();
+    let origin_ids: Vec<RecordId> = origins.keys().cloned().collect();
+    for (origin, records) in find_stamps(session, side, &origin_ids).await? {
+        let Some(link) = origins.get(&origin) else { continue };
+        let entry = found.entry(link.clone()).or_default();
+        for record in records {
+            if entry.iter().all(|known| known.id != record.id) {
+                entry.push(record);
+            }
+        }
+    }
+    // A record under the chosen id that carries another's stamp is not ours.
+    for (link, records) in &mut found {
+        records.retain(|record| {
+            stamp_of(session, side, record).is_none_or(|Stamp { id, .. }| origins.get(&id) == Some(link))
+        });
+    }
+    Ok(found)
+}
+
+/// Sending a creation again is safe where the service refuses a second record with the same stamp or id; elsewhere
+/// only once the first attempt can no longer be at work.
+fn may_send_again(session: &Session<'_>, side: Side, link: &Link) -> bool {
+    let guarded = match side {
+        Side::Salesforce => true,
+        Side::ServiceNow => {
+            session.header.chosen_ids == ChosenIds::Honoured
+                && matches!(&link.intents[side], Some(Intent { kind: IntentKind::Create { chosen: Some(_) }, .. }))
+        }
+    };
+    let over = link.intents[side].as_ref().is_some_and(|intent| {
+        session.parts.clock.now() >= intent.prepared_at.later(in_flight(session, side))
+    });
+    guarded || over
+}

@@ -29,21 +29,24 @@ pub const fn created_field(side: Side) -> &'static str {
 /// Compiles a flow. All problems are returned, not the first alone.
 pub fn compile(definition: &FlowDefinition, schemas: PerSide<&ObjectSchema>) -> Result<Flow, Vec<Problem>> {
     let mut problems = Vec::new();
-    let fields: Vec<FieldPair> =
-        definition.fields.iter().filter_map(|field| compile_pair(definition, field, schemas, &mut problems)).collect();
+    let fields: Vec<FieldPair> = definition
+        .fields
+        .iter()
+        .filter_map(|field| compile_pair(definition, field, schemas, &mut problems))
+        .collect();
     let sides = PerSide::from_fn(|side| compile_side(definition, side, schemas[side], &mut problems));
     check_writers(&fields, schemas, &mut problems);
     check_required(definition, &fields, &sides, schemas, &mut problems);
     if let Matching::MatchThenCreate { keys } = &definition.matching {
         for key in keys {
             for side in Side::BOTH {
-                if let Some(field) = known(schemas[side], &key[side], "a matching key", &mut problems) {
-                    if !field.filterable {
-                        problems.push(invalid(format!(
-                            "{}.{} cannot be filtered on, so it cannot be a matching key; choose another field",
-                            schemas[side].object, key[side]
-                        )));
-                    }
+                if known(schemas[side], &key[side], "a matching key", &mut problems)
+                    .is_some_and(|field| !field.filterable)
+                {
+                    problems.push(invalid(format!(
+                        "{}.{} cannot be filtered on, so it cannot be a matching key; choose another field",
+                        schemas[side].object, key[side]
+                    )));
                 }
             }
         }
@@ -98,11 +101,17 @@ fn compile_pair(
     let before = problems.len();
     let found = PerSide::from_fn(|side| known(schemas[side], &field.fields[side], "mapped", problems));
     let (salesforce, service_now) = (found.salesforce?, found.service_now?);
-    let found = PerSide { salesforce, service_now };
+    let found = PerSide {
+        salesforce,
+        service_now,
+    };
     let names = PerSide::from_fn(|side| format!("{}.{}", schemas[side].object, field.fields[side]));
     for side in Side::BOTH {
         if let FieldKind::Unsupported(kind) = &found[side].kind {
-            problems.push(invalid(format!("{} is of type {kind}, which cannot be synced", names[side])));
+            problems.push(invalid(format!(
+                "{} is of type {kind}, which cannot be synced",
+                names[side]
+            )));
         }
         if field.direction.writes(side) {
             check_writable(definition, side, found[side], &names[side], problems);
@@ -111,7 +120,10 @@ fn compile_pair(
             check_cell(&row.values[side], found[side], &names[side], problems);
         }
     }
-    for side in Side::BOTH.into_iter().filter(|side| field.direction.writes(*side)) {
+    for side in Side::BOTH
+        .into_iter()
+        .filter(|side| field.direction.writes(*side))
+    {
         let (from, to) = (&found[side.other()].kind, &found[side].kind);
         if field.values.is_empty() && !carries(from, to) {
             problems.push(invalid(format!(
@@ -184,7 +196,10 @@ fn check_cell(cell: &str, field: &FieldSchema, name: &str, problems: &mut Vec<Pr
     if !fits {
         problems.push(Problem::human(
             "UnknownChoice",
-            format!("{name} has no value {cell:?} ({}); correct the row of values, or add the choice", field.kind.word()),
+            format!(
+                "{name} has no value {cell:?} ({}); correct the row of values, or add the choice",
+                field.kind.word()
+            ),
         ));
     }
 }
@@ -203,13 +218,19 @@ fn compile_side(
     if makes && schema.createable == Some(false) {
         problems.push(Problem::human(
             "MissingRight",
-            format!("the {side} user may not create {} records; give it the Create right on the object", schema.object),
+            format!(
+                "the {side} user may not create {} records; give it the Create right on the object",
+                schema.object
+            ),
         ));
     }
     if schema.updateable == Some(false) {
         problems.push(Problem::human(
             "MissingRight",
-            format!("the {side} user may not edit {} records; give it the Edit right on the object", schema.object),
+            format!(
+                "the {side} user may not edit {} records; give it the Edit right on the object",
+                schema.object
+            ),
         ));
     }
     FlowSide {
@@ -218,7 +239,10 @@ fn compile_side(
         rules: given
             .rules
             .iter()
-            .map(|rule| Rule { field: rule.field.clone(), operator: rule.operator.clone() })
+            .map(|rule| Rule {
+                field: rule.field.clone(),
+                operator: rule.operator.clone(),
+            })
             .collect(),
         on_create: compile_on_create(given, makes, schema, problems),
         read_fields: BTreeSet::new(),
@@ -227,7 +251,9 @@ fn compile_side(
 }
 
 fn check_rule(field: &FieldName, operator: &Operator, schema: &ObjectSchema, problems: &mut Vec<Problem>) {
-    let Some(found) = known(schema, field, "in a rule", problems) else { return };
+    let Some(found) = known(schema, field, "in a rule", problems) else {
+        return;
+    };
     let name = format!("{}.{field}", schema.object);
     let mut wrong = |expected: &str| {
         problems.push(Problem::human(
@@ -249,7 +275,9 @@ fn check_rule(field: &FieldName, operator: &Operator, schema: &ObjectSchema, pro
             }
         }
         Operator::In(values) | Operator::NotIn(values) => {
-            values.iter().for_each(|value| check_cell(value, found, &name, problems));
+            for value in values {
+                check_cell(value, found, &name, problems);
+            }
         }
         Operator::Equals(value) | Operator::NotEquals(value) => check_cell(value, found, &name, problems),
         Operator::Contains(_) | Operator::StartsWith(_) | Operator::Exists | Operator::DoesNotExist => {}
@@ -313,7 +341,9 @@ fn compile_on_create(
 ) -> BTreeMap<FieldName, Value> {
     let mut values = BTreeMap::new();
     for set in &given.on_create {
-        let Some(field) = known(schema, &set.field, "in onCreate", problems) else { continue };
+        let Some(field) = known(schema, &set.field, "in onCreate", problems) else {
+            continue;
+        };
         let name = format!("{}.{}", schema.object, set.field);
         check_cell(&set.value, field, &name, problems);
         if !makes {
@@ -325,7 +355,10 @@ fn compile_on_create(
         if !field.createable {
             problems.push(Problem::human(
                 "ReadOnlyField",
-                format!("{name} cannot be set on a new record by the {} user (onCreate)", schema.side),
+                format!(
+                    "{name} cannot be set on a new record by the {} user (onCreate)",
+                    schema.side
+                ),
             ));
         }
         if let Some(value) = parse(&set.value, &field.kind) {
@@ -358,7 +391,10 @@ fn check_required(
     schemas: PerSide<&ObjectSchema>,
     problems: &mut Vec<Problem>,
 ) {
-    for side in Side::BOTH.into_iter().filter(|side| definition.direction.originates(side.other())) {
+    for side in Side::BOTH
+        .into_iter()
+        .filter(|side| definition.direction.originates(side.other()))
+    {
         let brought: BTreeSet<&FieldName> = fields
             .iter()
             .filter(|pair| pair.direction.writes(side))
@@ -366,9 +402,11 @@ fn check_required(
             .chain(sides[side].on_create.keys())
             .chain(sides[side].stamp_field.as_ref())
             .collect();
-        for (name, _) in schemas[side].fields.iter().filter(|(name, field)| {
-            field.required_on_create && field.createable && !brought.contains(name)
-        }) {
+        for (name, _) in schemas[side]
+            .fields
+            .iter()
+            .filter(|(name, field)| field.required_on_create && field.createable && !brought.contains(name))
+        {
             problems.push(Problem::human(
                 "RequiredFieldUnmapped",
                 format!(
@@ -401,7 +439,12 @@ fn collect_read_fields(flow: &mut Flow, schemas: PerSide<&ObjectSchema>) {
             .iter()
             .cloned()
             .chain(on_create)
-            .filter_map(|name| schemas[side].fields.get(&name).map(|field| (name.clone(), field.kind.clone())))
+            .filter_map(|name| {
+                schemas[side]
+                    .fields
+                    .get(&name)
+                    .map(|field| (name.clone(), field.kind.clone()))
+            })
             .collect();
     }
 }
@@ -424,7 +467,13 @@ fn hashes(definition: &FlowDefinition, fields: &[FieldPair]) -> DefinitionHashes
         .collect();
     let rules = format!(
         "{:?}|{:?}|{:?}|{:?}",
-        definition.direction, definition.sides.salesforce.rules, definition.sides.service_now.rules, definition.matching
+        definition.direction,
+        definition.sides.salesforce.rules,
+        definition.sides.service_now.rules,
+        definition.matching
     );
-    DefinitionHashes { pairs, rules: super::ident::digest_of(&rules) }
+    DefinitionHashes {
+        pairs,
+        rules: super::ident::digest_of(&rules),
+    }
 }

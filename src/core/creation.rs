@@ -51,8 +51,15 @@ pub fn plan_creation(
         };
         intended.insert(pair.key.clone(), field);
     };
-    for pair in context.flow.fields.iter().filter(|pair| pair.direction.writes(target)) {
-        let Some(from) = record.value(&pair.fields[link.origin]) else { continue };
+    for pair in context
+        .flow
+        .fields
+        .iter()
+        .filter(|pair| pair.direction.writes(target))
+    {
+        let Some(from) = record.value(&pair.fields[link.origin]) else {
+            continue;
+        };
         match pair.translate(target, from) {
             Ok(sent) if !sent.is_null() => {
                 intend(pair, from, &sent);
@@ -74,24 +81,45 @@ pub fn plan_creation(
             continue;
         }
         fields.insert(field.clone(), value.clone());
-        let mapped = context.flow.fields.iter().filter(|pair| pair.fields[target] == *field);
+        let mapped = context
+            .flow
+            .fields
+            .iter()
+            .filter(|pair| pair.fields[target] == *field);
         for pair in mapped {
             next.held.remove(&pair.key);
-            intend(pair, record.value(&pair.fields[link.origin]).unwrap_or(&Value::Null), value);
+            intend(
+                pair,
+                record.value(&pair.fields[link.origin]).unwrap_or(&Value::Null),
+                value,
+            );
         }
     }
     if let Some(earlier) = &link.intents[target] {
         for (key, field) in &mut intended {
-            field.restated = earlier.fields.get(key).is_none_or(|old| old.restated || old.sent != field.sent);
+            field.restated = earlier
+                .fields
+                .get(key)
+                .is_none_or(|old| old.restated || old.sent != field.sent);
         }
     }
     next.phase = Phase::Pending;
     next.in_rules[link.origin] = true;
     next.seen[link.origin] = next.seen[link.origin].max(Some(record.version));
-    next.intents[target] =
-        Some(Intent { kind: IntentKind::Create { chosen }, prepared_at: context.now, fields: intended });
-    let stamp = Stamp { side: link.origin, id: record.id.clone() };
-    Ok(CreationPlan { link: next, fields, stamp })
+    next.intents[target] = Some(Intent {
+        kind: IntentKind::Create { chosen },
+        prepared_at: context.now,
+        fields: intended,
+    });
+    let stamp = Stamp {
+        side: link.origin,
+        id: record.id.clone(),
+    };
+    Ok(CreationPlan {
+        link: next,
+        fields,
+        stamp,
+    })
 }
 
 /// How a record became known as the one that an intent was to make.
@@ -118,7 +146,9 @@ pub fn complete_creation(
     next.ids[target] = Some(id.clone());
     next.phase = Phase::Active;
     next.quarantine = None;
-    let Some(intent) = next.intents[target].take() else { return (next, journal) };
+    let Some(intent) = next.intents[target].take() else {
+        return (next, journal);
+    };
     for pair in &context.flow.fields {
         let current = record.and_then(|(record, _)| record.value(&pair.fields[target]));
         let stands = current.map(|value| print(context.fingerprints, link, pair, target, value));
@@ -126,10 +156,15 @@ pub fn complete_creation(
         if next.held.contains_key(&pair.key) {
             // The value waits: whatever the target holds is no edit, and the origin's value is one when it can go.
             let target_print = stands.unwrap_or_else(|| nothing(target));
-            next.bases.insert(pair.key.clone(), base(link.origin, nothing(link.origin), target_print));
+            next.bases.insert(
+                pair.key.clone(),
+                base(link.origin, nothing(link.origin), target_print),
+            );
             continue;
         }
-        let Some(field) = intent.fields.get(&pair.key) else { continue };
+        let Some(field) = intent.fields.get(&pair.key) else {
+            continue;
+        };
         let was_written = field.sent != nothing(target);
         let agreed = match (record, stands) {
             (Some((_, Attribution::Answer)), Some(stands)) if was_written => {
@@ -153,12 +188,24 @@ pub fn complete_creation(
 
 fn base<T>(origin: Side, from: T, sent: T) -> PerSide<T> {
     match origin {
-        Side::Salesforce => PerSide { salesforce: from, service_now: sent },
-        Side::ServiceNow => PerSide { salesforce: sent, service_now: from },
+        Side::Salesforce => PerSide {
+            salesforce: from,
+            service_now: sent,
+        },
+        Side::ServiceNow => PerSide {
+            salesforce: sent,
+            service_now: from,
+        },
     }
 }
 
-fn superseded(context: &PlanContext<'_>, link: &Link, pair: &FieldPair, target: Side, lost: &Value) -> JournalEntry {
+fn superseded(
+    context: &PlanContext<'_>,
+    link: &Link,
+    pair: &FieldPair,
+    target: Side,
+    lost: &Value,
+) -> JournalEntry {
     JournalEntry {
         link: link.id.clone(),
         field: pair.key.clone(),
@@ -173,14 +220,19 @@ fn superseded(context: &PlanContext<'_>, link: &Link, pair: &FieldPair, target: 
 
 fn stuck(context: &PlanContext<'_>, link: &Link, pair: &FieldPair, why: &Untranslatable) -> Problem {
     let target = link.origin.other();
-    let from = format!("{}.{}", context.flow.sides[link.origin].object, pair.fields[link.origin]);
+    let from = format!(
+        "{}.{}",
+        context.flow.sides[link.origin].object, pair.fields[link.origin]
+    );
     let to = format!("{}.{}", context.flow.sides[target].object, pair.fields[target]);
     let message = match why {
         Untranslatable::TooLong { max_length } => format!(
             "the value of {from} is longer than the {max_length} characters of {to}; shorten it, or lengthen the field"
         ),
         Untranslatable::Unmapped | Untranslatable::NotAChoice => {
-            format!("the value of {from} has no counterpart in {to}; add a row to the field's values in the FieldMapping")
+            format!(
+                "the value of {from} has no counterpart in {to}; add a row to the field's values in the FieldMapping"
+            )
         }
         Untranslatable::WrongKind => {
             format!("the value of {from} does not read as what {to} holds; correct it, or the FieldMapping")

@@ -67,7 +67,10 @@ pub struct Flips {
     pub count: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -104,7 +107,16 @@ impl Link {
     /// Both records, when both are known.
     #[must_use]
     pub fn pair(&self) -> Option<PerSide<&RecordId>> {
-        Some(PerSide { salesforce: self.ids.salesforce.as_ref()?, service_now: self.ids.service_now.as_ref()? })
+        Some(PerSide {
+            salesforce: self.ids.salesforce.as_ref()?,
+            service_now: self.ids.service_now.as_ref()?,
+        })
+    }
+
+    /// A record whose counterpart is neither known nor being made: it has to be looked for again before one is made.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.phase == Phase::Pending && self.pair().is_none() && !self.has_intent()
     }
 
     /// Is a write under way whose outcome is not known?

@@ -53,7 +53,10 @@ impl FieldPair {
             Value::Choices(choices) => {
                 let translated: Result<Vec<String>, _> = choices
                     .iter()
-                    .map(|choice| self.translate_one(towards, &Value::text(choice.clone())).map(|value| value.plain()))
+                    .map(|choice| {
+                        self.translate_one(towards, &Value::text(choice.clone()))
+                            .map(|value| value.plain())
+                    })
                     .collect();
                 convert(&Value::choices(translated?), &self.kinds[towards])
             }
@@ -64,7 +67,11 @@ impl FieldPair {
     fn translate_one(&self, towards: Side, value: &Value) -> Result<Value, Untranslatable> {
         let kind = &self.kinds[towards];
         let plain = value.canonical().plain();
-        if let Some(row) = self.values.iter().find(|row| row.values[towards.other()] == plain) {
+        if let Some(row) = self
+            .values
+            .iter()
+            .find(|row| row.values[towards.other()] == plain)
+        {
             return parse(&row.values[towards], kind).ok_or(Untranslatable::WrongKind);
         }
         if value.canonical().is_null() {
@@ -87,13 +94,20 @@ impl FieldPair {
             return true;
         }
         let plain = values.map(|_, value| value.canonical().plain());
-        if self.values.iter().any(|row| Side::BOTH.into_iter().all(|side| row.values[side] == plain[side])) {
+        if self
+            .values
+            .iter()
+            .any(|row| Side::BOTH.into_iter().all(|side| row.values[side] == plain[side]))
+        {
             return true;
         }
         Side::BOTH
             .into_iter()
             .filter(|side| self.direction.writes(*side))
-            .any(|side| self.translate(side, values[side.other()]).is_ok_and(|value| value.same_as(values[side])))
+            .any(|side| {
+                self.translate(side, values[side.other()])
+                    .is_ok_and(|value| value.same_as(values[side]))
+            })
     }
 }
 
@@ -122,7 +136,9 @@ pub fn instant(text: &str) -> Option<Instant> {
         return Some(timestamp.into());
     }
     let date: Date = text.parse().ok()?;
-    date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp().into())
+    date.to_zoned(jiff::tz::TimeZone::UTC)
+        .ok()
+        .map(|zoned| zoned.timestamp().into())
 }
 
 /// A value as the target's kind holds it.
@@ -136,7 +152,9 @@ fn convert(value: &Value, kind: &FieldKind) -> Result<Value, Untranslatable> {
             let text = value.plain();
             match max_length {
                 Some(max_length) if text.chars().count() > *max_length as usize => {
-                    Err(Untranslatable::TooLong { max_length: *max_length })
+                    Err(Untranslatable::TooLong {
+                        max_length: *max_length,
+                    })
                 }
                 _ => Ok(Value::Text(text)),
             }
@@ -148,10 +166,16 @@ fn convert(value: &Value, kind: &FieldKind) -> Result<Value, Untranslatable> {
         },
         FieldKind::Choice(choices) => {
             let text = value.plain();
-            if choices.values.contains(&text) { Ok(Value::Text(text)) } else { Err(Untranslatable::NotAChoice) }
+            if choices.values.contains(&text) {
+                Ok(Value::Text(text))
+            } else {
+                Err(Untranslatable::NotAChoice)
+            }
         }
         FieldKind::MultiChoice(choices) => {
-            let Value::Choices(items) = value else { return Err(Untranslatable::WrongKind) };
+            let Value::Choices(items) = value else {
+                return Err(Untranslatable::WrongKind);
+            };
             if items.iter().all(|item| choices.values.contains(item)) {
                 Ok(Value::Choices(items))
             } else {
@@ -167,10 +191,16 @@ fn convert(value: &Value, kind: &FieldKind) -> Result<Value, Untranslatable> {
 }
 
 fn keep(value: Value, fits: impl Fn(&Value) -> bool) -> Result<Value, Untranslatable> {
-    if fits(&value) { Ok(value) } else { Err(Untranslatable::WrongKind) }
+    if fits(&value) {
+        Ok(value)
+    } else {
+        Err(Untranslatable::WrongKind)
+    }
 }
 
 /// Rounds as both services do when a number has more digits than the field: half away from zero.
 fn round(number: Decimal, scale: u32) -> Decimal {
-    number.round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero).normalize()
+    number
+        .round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero)
+        .normalize()
 }

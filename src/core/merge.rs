@@ -58,7 +58,10 @@ pub fn decide(pair: &FieldPair, state: &FieldState<'_>, foreign: ForeignChanges)
     let (Some(salesforce), Some(service_now)) = (state.current.salesforce, state.current.service_now) else {
         return Decision::Keep;
     };
-    let current = PerSide { salesforce, service_now };
+    let current = PerSide {
+        salesforce,
+        service_now,
+    };
     match state.changed {
         None => first_meeting(pair, current, foreign),
         Some(changed) => match one_way_target(pair.direction) {
@@ -78,7 +81,12 @@ pub const fn one_way_target(direction: FieldDirection) -> Option<Side> {
     }
 }
 
-fn two_way(pair: &FieldPair, current: PerSide<&Value>, changed: PerSide<bool>, foreign: ForeignChanges) -> Decision {
+fn two_way(
+    pair: &FieldPair,
+    current: PerSide<&Value>,
+    changed: PerSide<bool>,
+    foreign: ForeignChanges,
+) -> Decision {
     match (changed.salesforce, changed.service_now) {
         (false, false) => Decision::Keep,
         _ if pair.equal(current) => Decision::Adopt,
@@ -102,7 +110,13 @@ fn one_way(pair: &FieldPair, current: PerSide<&Value>, changed: PerSide<bool>, t
     }
     match (source_changed, pair.drift) {
         (false, DriftPolicy::Ignore) => Decision::Adopt,
-        (_, _) => write(pair, target, current, target_changed.then_some(JournalCause::Drift), false),
+        (_, _) => write(
+            pair,
+            target,
+            current,
+            target_changed.then_some(JournalCause::Drift),
+            false,
+        ),
     }
 }
 
@@ -118,7 +132,13 @@ fn first_meeting(pair: &FieldPair, current: PerSide<&Value>, foreign: ForeignCha
         return if empty[target.other()] {
             Decision::Adopt
         } else {
-            write(pair, target, current, (!empty[target]).then_some(JournalCause::FirstMeeting), false)
+            write(
+                pair,
+                target,
+                current,
+                (!empty[target]).then_some(JournalCause::FirstMeeting),
+                false,
+            )
         };
     }
     match (empty.salesforce, empty.service_now) {
@@ -158,7 +178,12 @@ fn write(
 ) -> Decision {
     match pair.translate(side, current[side.other()]) {
         Ok(value) if value.same_as(current[side]) => Decision::Adopt,
-        Ok(value) => Decision::Write { side, value, journal, conflict },
+        Ok(value) => Decision::Write {
+            side,
+            value,
+            journal,
+            conflict,
+        },
         Err(why @ (Untranslatable::Unmapped | Untranslatable::NotAChoice))
             if pair.unmapped != UnmappedPolicy::Quarantine =>
         {

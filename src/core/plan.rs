@@ -68,33 +68,41 @@ pub fn plan(context: &PlanContext<'_>, link: &Link, records: PerSide<&Record>) -
     let mut next = link.clone();
     next.in_rules = verdicts(context.flow, link, records);
     let in_scope = context.flow.originating().any(|side| next.in_rules[side]);
-    let states: Vec<PairState<'_>> =
-        context.flow.fields.iter().map(|pair| PairState::read(context, link, pair, records)).collect();
+    let states: Vec<PairState<'_>> = context
+        .flow
+        .fields
+        .iter()
+        .map(|pair| PairState::read(context, link, pair, records))
+        .collect();
     note_foreign_changes(&mut next, link, records, &states);
 
-    let mut plan = LinkPlan { link: next, writes: PerSide::default(), journal: Vec::new(), conflicts: 0 };
-    match (link.phase, in_scope, context.flow.on_exit) {
-        (Phase::Tombstone, _, _) => return plan,
-        (Phase::Dormant, false, ExitPolicy::PropagateThenUnlink | ExitPolicy::Unlink) => return plan,
-        (Phase::Active, false, ExitPolicy::Unlink) => {
-            plan.link.phase = Phase::Dormant;
-            return plan;
-        }
-        // Restored or matched outside the rules: it sleeps without a write.
-        (Phase::Pending, false, ExitPolicy::PropagateThenUnlink | ExitPolicy::Unlink) => {
-            plan.link.phase = Phase::Dormant;
-            return plan;
-        }
-        (Phase::Active, false, ExitPolicy::PropagateThenUnlink)
-        | (_, true, _)
-        | (_, _, ExitPolicy::KeepSyncing) => plan.link.phase = Phase::Active,
+    let mut plan = LinkPlan {
+        link: next,
+        writes: PerSide::default(),
+        journal: Vec::new(),
+        conflicts: 0,
+    };
+    let leaves = !in_scope && context.flow.on_exit != ExitPolicy::KeepSyncing;
+    match link.phase {
+        Phase::Tombstone => return plan,
+        // Asleep, or restored or matched outside the rules: it sleeps without a write.
+        Phase::Dormant | Phase::Pending if leaves => return asleep(plan),
+        Phase::Active if leaves && context.flow.on_exit == ExitPolicy::Unlink => return asleep(plan),
+        Phase::Active | Phase::Dormant | Phase::Pending => plan.link.phase = Phase::Active,
     }
     merge_fields(context, link, records, &states, &mut plan);
     let settled = plan.link.quarantine.is_none() && plan.writes.iter().all(|(_, write)| write.is_none());
-    if settled && !in_scope && context.flow.on_exit == ExitPolicy::PropagateThenUnlink {
+    if settled && leaves {
         // What made it leave has been sent; only now does it sleep, so that a rejected last write is tried again.
-        plan.link.phase = Phase::Dormant;
+        return asleep(plan);
     }
+    plan
+}
+
+/// The link sleeps: nothing waits for it but the rules.
+fn asleep(mut plan: LinkPlan) -> LinkPlan {
+    plan.link.phase = Phase::Dormant;
+    plan.link.quarantine = None;
     plan
 }
 
@@ -120,20 +128,34 @@ struct PairState<'a> {
 }
 
 impl<'a> PairState<'a> {
-    fn read(context: &PlanContext<'a>, link: &Link, pair: &'a FieldPair, records: PerSide<&'a Record>) -> Self {
+    fn read(
+        context: &PlanContext<'a>,
+        link: &Link,
+        pair: &'a FieldPair,
+        records: PerSide<&'a Record>,
+    ) -> Self {
         let current = records.map(|side, record| record.value(&pair.fields[side]));
         let prints = current.map(|side, value| Some(print(context.fingerprints, link, pair, side, value?)));
-        let changed = link
-            .bases
-            .get(&pair.key)
-            .map(|base| PerSide::from_fn(|side| prints[side].as_ref().is_some_and(|print| *print != base[side])));
-        Self { pair, state: FieldState { current, changed }, prints }
+        let changed = link.bases.get(&pair.key).map(|base| {
+            PerSide::from_fn(|side| prints[side].as_ref().is_some_and(|print| *print != base[side]))
+        });
+        Self {
+            pair,
+            state: FieldState { current, changed },
+            prints,
+        }
     }
 }
 
 /// The fingerprint of one value of one link's record.
 #[must_use]
-pub fn print(prints: &Fingerprinter, link: &Link, pair: &FieldPair, side: Side, value: &Value) -> Fingerprint {
+pub fn print(
+    prints: &Fingerprinter,
+    link: &Link,
+    pair: &FieldPair,
+    side: Side,
+    value: &Value,
+) -> Fingerprint {
     let origin = link.ids[link.origin].as_ref().map_or("", RecordId::as_str);
     prints.of(origin, &pair.key, side, value)
 }
@@ -153,7 +175,9 @@ fn note_foreign_changes(next: &mut Link, link: &Link, records: PerSide<&Record>,
     for side in Side::BOTH {
         let record = records[side];
         let newer = link.seen[side].is_none_or(|seen| record.version > seen);
-        let differs = states.iter().any(|state| state.state.changed.is_none_or(|changed| changed[side]));
+        let differs = states
+            .iter()
+            .any(|state| state.state.changed.is_none_or(|changed| changed[side]));
         if (newer || link.last_foreign_change[side].is_none()) && differs {
             next.last_foreign_change[side] = Some(record.changed_at);
         }
@@ -179,16 +203,28 @@ fn merge_fields(
         match decide(pair, state, foreign) {
             Decision::Keep => {}
             Decision::Adopt => {
-                if let (Some(salesforce), Some(service_now)) = (prints.salesforce.clone(), prints.service_now.clone())
+                if let (Some(salesforce), Some(service_now)) =
+                    (prints.salesforce.clone(), prints.service_now.clone())
                 {
-                    plan.link.bases.insert(pair.key.clone(), PerSide { salesforce, service_now });
+                    plan.link.bases.insert(
+                        pair.key.clone(),
+                        PerSide {
+                            salesforce,
+                            service_now,
+                        },
+                    );
                 }
             }
             Decision::Hold(why) => {
                 plan.link.held.insert(pair.key.clone(), Reason::new(why.reason()));
             }
             Decision::Quarantine(why) => stuck.push((*pair, why)),
-            Decision::Write { side, value, journal, conflict } => {
+            Decision::Write {
+                side,
+                value,
+                journal,
+                conflict,
+            } => {
                 let (Some(before), Some(from)) = (prints[side].clone(), prints[side.other()].clone()) else {
                     continue;
                 };
@@ -206,8 +242,15 @@ fn merge_fields(
                     });
                 }
                 plan.conflicts += u64::from(conflict);
-                intended[side]
-                    .insert(pair.key.clone(), IntendedField { sent, before: Some(before), from, restated: false });
+                intended[side].insert(
+                    pair.key.clone(),
+                    IntendedField {
+                        sent,
+                        before: Some(before),
+                        from,
+                        restated: false,
+                    },
+                );
                 let write = plan.writes[side].get_or_insert_with(|| PlannedWrite {
                     id: records[side].id.clone(),
                     fields: BTreeMap::new(),
@@ -221,7 +264,12 @@ fn merge_fields(
         return;
     }
     count_flips(context, link, plan);
-    if plan.link.flips.as_ref().is_some_and(|flips| flips.count > context.flip_limit) {
+    if plan
+        .link
+        .flips
+        .as_ref()
+        .is_some_and(|flips| flips.count > context.flip_limit)
+    {
         stop(context, link, plan, keeps_changing(context.flow, plan));
         return;
     }
@@ -233,7 +281,9 @@ fn merge_fields(
         let fields = std::mem::take(&mut intended[side]);
         if !fields.is_empty() {
             plan.link.intents[side] = Some(Intent {
-                kind: IntentKind::Update { pre_version: records[side].version },
+                kind: IntentKind::Update {
+                    pre_version: records[side].version,
+                },
                 prepared_at: context.now,
                 fields,
             });
@@ -245,7 +295,10 @@ fn merge_fields(
 fn stop(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan, problem: Problem) {
     let flips = plan.link.flips.take();
     *plan = LinkPlan {
-        link: Link { quarantine: Some(after_failure(link.quarantine.as_ref(), problem, context.now)), ..link.clone() },
+        link: Link {
+            quarantine: Some(after_failure(link.quarantine.as_ref(), problem, context.now)),
+            ..link.clone()
+        },
         writes: PerSide::default(),
         journal: Vec::new(),
         conflicts: 0,
@@ -255,7 +308,10 @@ fn stop(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan, problem: Pr
 
 fn untranslatable(flow: &Flow, stuck: &[(&FieldPair, Untranslatable)]) -> Option<Problem> {
     let (pair, why) = stuck.first()?;
-    let names = pair.fields.as_ref().map(|side, field| format!("{}.{field}", flow.sides[side].object));
+    let names = pair
+        .fields
+        .as_ref()
+        .map(|side, field| format!("{}.{field}", flow.sides[side].object));
     let message = match why {
         Untranslatable::TooLong { max_length } => format!(
             "the value of one of {} and {} is longer than the {max_length} characters that the other holds; \
@@ -279,7 +335,12 @@ fn keeps_changing(flow: &Flow, plan: &LinkPlan) -> Problem {
         .writes
         .iter()
         .filter_map(|(side, write)| Some((side, write.as_ref()?)))
-        .flat_map(|(side, write)| write.fields.keys().map(move |field| format!("{}.{field}", flow.sides[side].object)))
+        .flat_map(|(side, write)| {
+            write
+                .fields
+                .keys()
+                .map(move |field| format!("{}.{field}", flow.sides[side].object))
+        })
         .collect();
     Problem::human(
         "KeepsChanging",
@@ -292,13 +353,26 @@ fn keeps_changing(flow: &Flow, plan: &LinkPlan) -> Problem {
 
 /// Counts writes that answer the other side's answer: a reverted drift again, or the direction turned around.
 fn count_flips(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan) {
-    let Some(side) = Side::BOTH.into_iter().find(|side| plan.writes[*side].is_some()) else { return };
-    let drift = plan.journal.iter().any(|entry| entry.cause == super::link::JournalCause::Drift);
+    let Some(side) = Side::BOTH.into_iter().find(|side| plan.writes[*side].is_some()) else {
+        return;
+    };
+    let drift = plan
+        .journal
+        .iter()
+        .any(|entry| entry.cause == super::link::JournalCause::Drift);
     let count = match &link.flips {
         Some(flips) if context.now.since(flips.at).as_secs() <= FLIP_GAP_SECONDS => {
-            if drift || flips.last != side { flips.count + 1 } else { flips.count }
+            if drift || flips.last != side {
+                flips.count + 1
+            } else {
+                flips.count
+            }
         }
         _ => 0,
     };
-    plan.link.flips = Some(Flips { last: side, at: context.now, count });
+    plan.link.flips = Some(Flips {
+        last: side,
+        at: context.now,
+        count,
+    });
 }

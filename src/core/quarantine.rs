@@ -7,7 +7,7 @@ use super::link::Quarantine;
 use super::time::Instant;
 
 /// The longest wait where a person must act. An edit of the record or of the flow ends it at once.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
+pub const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
 /// The quarantine row after another failed attempt. `previous` keeps its beginning; an unchanged problem waits twice
 /// as long each time, up to [`LONGEST_WAIT`] (ten minutes where nobody needs to act).
@@ -18,8 +18,15 @@ pub fn after_failure(previous: Option<&Quarantine>, problem: Problem, now: Insta
         FailureClass::HumanNeeded => (Duration::from_mins(1), LONGEST_WAIT),
         FailureClass::Waiting | FailureClass::Transient => (Duration::from_secs(15), Duration::from_mins(10)),
     };
-    let wait = first.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(longest);
-    Quarantine { problem, since: previous.map_or(now, |row| row.since), attempts, retry_at: now.later(wait) }
+    let wait = first
+        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(longest);
+    Quarantine {
+        problem,
+        since: previous.map_or(now, |row| row.since),
+        attempts,
+        retry_at: now.later(wait),
+    }
 }
 
 #[cfg(test)]

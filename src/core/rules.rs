@@ -44,10 +44,18 @@ fn holds(operator: &Operator, value: &Value) -> bool {
         Operator::NotEquals(operand) => !equals(value, operand),
         Operator::Contains(operand) => folded(&value.plain()).contains(&folded(operand)),
         Operator::StartsWith(operand) => folded(&value.plain()).starts_with(&folded(operand)),
-        Operator::OnOrAfter(operand) => moment(value).zip(instant(operand)).is_some_and(|(at, bound)| at >= bound),
-        Operator::Before(operand) => moment(value).zip(instant(operand)).is_some_and(|(at, bound)| at < bound),
-        Operator::GreaterThan(operand) => number(value).zip(operand.parse().ok()).is_some_and(|(a, b)| a > b),
-        Operator::LessThan(operand) => number(value).zip(operand.parse().ok()).is_some_and(|(a, b)| a < b),
+        Operator::OnOrAfter(operand) => moment(value)
+            .zip(instant(operand))
+            .is_some_and(|(at, bound)| at >= bound),
+        Operator::Before(operand) => moment(value)
+            .zip(instant(operand))
+            .is_some_and(|(at, bound)| at < bound),
+        Operator::GreaterThan(operand) => number(value)
+            .zip(operand.parse().ok())
+            .is_some_and(|(a, b)| a > b),
+        Operator::LessThan(operand) => number(value)
+            .zip(operand.parse().ok())
+            .is_some_and(|(a, b)| a < b),
         Operator::Exists => !value.canonical().is_null(),
         Operator::DoesNotExist => value.canonical().is_null(),
     }

@@ -35,7 +35,10 @@ pub fn advance(cursor: &Cursor, last: Option<&Record>, complete: bool, began_at:
     if complete {
         let reached = position.map(|(modified, _)| modified.min(began_at));
         // A side without any row keeps no floor: its first row may be stamped at any time.
-        Cursor { floor: cursor.floor.max(reached), scan: None }
+        Cursor {
+            floor: cursor.floor.max(reached),
+            scan: None,
+        }
     } else {
         Cursor {
             floor: cursor.floor,
@@ -56,7 +59,10 @@ mod tests {
         let at = Instant::from_seconds(seconds);
         Record {
             id: RecordId::parse(Side::ServiceNow, &format!("{n:032x}")).unwrap(),
-            version: Version { modified: at, mod_count: 0 },
+            version: Version {
+                modified: at,
+                mod_count: 0,
+            },
             changed_at: at,
             created_at: at,
             fields: BTreeMap::new(),
@@ -75,19 +81,30 @@ mod tests {
         starts.dedup();
         assert_eq!(starts.len(), 4);
         cursor = advance(&cursor, Some(&row(500, 999)), true, began);
-        assert_eq!(start(&cursor, Duration::from_secs(10)), Some((Instant::from_seconds(490), None)));
+        assert_eq!(
+            start(&cursor, Duration::from_secs(10)),
+            Some((Instant::from_seconds(490), None))
+        );
     }
 
     #[test]
     fn the_floor_never_passes_the_clock_at_which_the_scan_began() {
-        let cursor = advance(&Cursor::default(), Some(&row(500, 1)), false, Instant::from_seconds(510));
+        let cursor = advance(
+            &Cursor::default(),
+            Some(&row(500, 1)),
+            false,
+            Instant::from_seconds(510),
+        );
         let cursor = advance(&cursor, Some(&row(560, 2)), true, Instant::from_seconds(570));
         assert_eq!(cursor.floor, Some(Instant::from_seconds(510)));
     }
 
     #[test]
     fn an_empty_page_moves_nothing() {
-        let cursor = Cursor { floor: Some(Instant::from_seconds(100)), scan: None };
+        let cursor = Cursor {
+            floor: Some(Instant::from_seconds(100)),
+            scan: None,
+        };
         assert_eq!(advance(&cursor, None, true, Instant::from_seconds(900)), cursor);
     }
 }

@@ -35,22 +35,35 @@ pub fn apply_update(
 ) -> (Link, Vec<Discrepancy>) {
     let mut next = link.clone();
     let mut discrepancies = Vec::new();
-    let Some(intent) = next.intents[side].take() else { return (next, discrepancies) };
+    let Some(intent) = next.intents[side].take() else {
+        return (next, discrepancies);
+    };
     for pair in &context.flow.fields {
-        let Some(field) = intent.fields.get(&pair.key) else { continue };
+        let Some(field) = intent.fields.get(&pair.key) else {
+            continue;
+        };
         let stands = read_back.and_then(|record| record.value(&pair.fields[side]));
         let stands_print = stands.map(|value| print(context.fingerprints, link, pair, side, value));
         match (stands, stands_print) {
             (Some(value), Some(stands_print)) if stands_print != field.sent => {
                 let dropped = field.before.as_ref() == Some(&stands_print);
-                discrepancies.push(classify(&context.flow.sides[side].object.to_string(), pair, side, write, value, dropped));
+                discrepancies.push(classify(
+                    &context.flow.sides[side].object.to_string(),
+                    pair,
+                    side,
+                    write,
+                    value,
+                    dropped,
+                ));
                 if !dropped {
                     // It came in the answer to this very write: it is what our value became there.
-                    next.bases.insert(pair.key.clone(), agreed(side, &field.from, &stands_print));
+                    next.bases
+                        .insert(pair.key.clone(), agreed(side, &field.from, &stands_print));
                 }
             }
             _ => {
-                next.bases.insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
+                next.bases
+                    .insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
             }
         }
     }
@@ -110,7 +123,11 @@ fn describe(name: String, sent: &Value, stands: &Value, dropped: bool) -> Discre
 #[must_use]
 pub fn not_written(discrepancies: &[Discrepancy], side: Side) -> Option<Problem> {
     let named = |wanted: fn(&Discrepancy) -> Option<&String>| {
-        let names: Vec<&str> = discrepancies.iter().filter_map(wanted).map(String::as_str).collect();
+        let names: Vec<&str> = discrepancies
+            .iter()
+            .filter_map(wanted)
+            .map(String::as_str)
+            .collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     if let Some(names) = named(|discrepancy| match discrepancy {
@@ -156,7 +173,9 @@ pub fn settle_update(
     record: &Record,
     in_flight: Duration,
 ) -> Settlement {
-    let Some(intent) = link.intents[side].clone() else { return Settlement::Over(Box::new(link.clone())) };
+    let Some(intent) = link.intents[side].clone() else {
+        return Settlement::Over(Box::new(link.clone()));
+    };
     let observed: Vec<(&FieldPair, &IntendedField, Standing)> = context
         .flow
         .fields
@@ -175,8 +194,12 @@ pub fn settle_update(
             Some((pair, field, standing))
         })
         .collect();
-    let applied = observed.iter().any(|(_, _, standing)| *standing == Standing::Sent);
-    let complete = observed.iter().all(|(_, _, standing)| *standing == Standing::Sent);
+    let applied = observed
+        .iter()
+        .any(|(_, _, standing)| *standing == Standing::Sent);
+    let complete = observed
+        .iter()
+        .all(|(_, _, standing)| *standing == Standing::Sent);
     if !complete && context.now < intent.prepared_at.later(in_flight) {
         return Settlement::Waiting;
     }
@@ -191,7 +214,8 @@ pub fn settle_update(
             Standing::Other => applied,
         };
         if moved {
-            next.bases.insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
+            next.bases
+                .insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
         }
     }
     Settlement::Over(Box::new(next))
@@ -205,5 +229,11 @@ enum Standing {
 }
 
 fn agreed<T: Clone>(written: Side, from: &T, stands: &T) -> PerSide<T> {
-    PerSide::from_fn(|side| if side == written { stands.clone() } else { from.clone() })
+    PerSide::from_fn(|side| {
+        if side == written {
+            stands.clone()
+        } else {
+            from.clone()
+        }
+    })
 }

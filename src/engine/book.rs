@@ -58,7 +58,11 @@ impl Book {
         let ids: BTreeSet<&LinkId> = ids.into_iter().collect();
         ids.into_iter()
             .filter_map(|id| self.links.get(id))
-            .filter(|link| self.stored.get(&link.id).is_none_or(|stored| stored.differs_materially(link)))
+            .filter(|link| {
+                self.stored
+                    .get(&link.id)
+                    .is_none_or(|stored| stored.differs_materially(link))
+            })
             .cloned()
             .collect()
     }
@@ -104,6 +108,10 @@ impl Book {
     }
 
     fn ids_where(&self, wanted: impl Fn(&Link) -> bool) -> BTreeSet<LinkId> {
-        self.links.values().filter(|link| wanted(link)).map(|link| link.id.clone()).collect()
+        self.links
+            .values()
+            .filter(|link| wanted(link))
+            .map(|link| link.id.clone())
+            .collect()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::intake::{Fresh, sort};
-use super::origination::{resolve, touched};
+use super::origination::{reconsider, resolve, touched};
 use super::processing::{process, read};
 use super::session::{CycleError, OnSide, Session};
 use super::settling::settle;
@@ -13,7 +13,7 @@ use crate::core::compile::created_field;
 use crate::core::definition::History;
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId};
-use crate::core::link::{Phase, Sweep};
+use crate::core::link::{Link, Phase, Sweep};
 use crate::core::record::{Observation, Record};
 use crate::core::rules::created_from;
 use crate::core::scan::{advance, start};
@@ -33,20 +33,13 @@ pub(super) struct Pace {
 pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
     session.warnings.clear();
     session.writes = 0;
-    let mut fresh = Fresh::default();
-    let settled = settle(session, &mut fresh).await?;
-    process(session, settled.touched, fresh, settled.journal, &settled.resend).await?;
-
-    let due: BTreeSet<LinkId> = session
-        .book
-        .due(session.parts.clock.now(), session.tuning.retries_per_cycle)
-        .union(&session.book.deferred())
-        .cloned()
-        .collect();
-    process(session, due, Fresh::default(), Vec::new(), &BTreeSet::new()).await?;
+    settle_and_process(session).await?;
+    take_up_again(session).await?;
 
     let now = session.parts.clock.monotonic();
-    let deep = pace.deep_at.is_none_or(|at| now.saturating_sub(at) >= session.tuning.deep_every);
+    let deep = pace
+        .deep_at
+        .is_none_or(|at| now.saturating_sub(at) >= session.tuning.deep_every);
     for side in Side::BOTH {
         scan_side(session, side, deep).await?;
     }
@@ -54,12 +47,44 @@ pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<()
         pace.deep_at = Some(now);
     }
     sweep(session, pace).await?;
+    if session.unsettled {
+        // Most lost answers can be settled by looking at once; the rest waits for its time.
+        settle_and_process(session).await?;
+    }
     session.commit_header().await
+}
+
+async fn settle_and_process(session: &mut Session<'_>) -> Result<(), CycleError> {
+    session.unsettled = false;
+    let mut fresh = Fresh::default();
+    let settled = settle(session, &mut fresh).await?;
+    process(session, settled.touched, fresh, settled.journal, &settled.resend).await
+}
+
+/// Changes that were put off, and quarantined records whose time has come.
+async fn take_up_again(session: &mut Session<'_>) -> Result<(), CycleError> {
+    let mut due = session
+        .book
+        .due(session.parts.clock.now(), session.tuning.retries_per_cycle);
+    due.extend(session.book.deferred());
+    let alone: BTreeSet<LinkId> = due
+        .iter()
+        .filter(|id| session.book.get(id).is_some_and(Link::is_alone))
+        .cloned()
+        .collect();
+    let mut fresh = Fresh::default();
+    let mut touched: BTreeSet<LinkId> = due.difference(&alone).cloned().collect();
+    touched.extend(reconsider(session, &alone, &mut fresh).await?);
+    process(session, touched, fresh, Vec::new(), &BTreeSet::new()).await
 }
 
 /// Reads a side's changes to their end, whole page by whole page; the cursor moves after each page is settled.
 async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<(), CycleError> {
-    let overlap = if deep { session.tuning.deep_overlap } else { session.tuning.overlap };
+    let overlap = if deep {
+        session.tuning.deep_overlap
+    } else {
+        session.tuning.overlap
+    };
     let mut began_at = None;
     loop {
         let limit = session.parts.remotes[side].limits().page;
@@ -103,45 +128,46 @@ async fn process_page(session: &mut Session<'_>, side: Side, records: Vec<Record
     process(session, touched, fresh, journal, &BTreeSet::new()).await
 }
 
-/// Narrowing by creation date never loses sight of a record that leaves the rules: the date does not change.
-///
-/// A record of a side that does not originate was made by this flow, so it is as young as the link; but it may have
-/// been matched, so only the rules of an originating side narrow.
+/// The first scan of a side is narrowed by creation date, which both services index and which never changes, so that
+/// years of old records are not read. Later scans are narrowed by the cursor alone: a linked record may be older than
+/// the rules (matched, or restored by its stamp).
 fn earliest_creation(session: &Session<'_>, side: Side) -> Option<Instant> {
-    let originates = session.flow.direction.originates(side);
+    if session.header.cursors[side].floor.is_some() || !session.flow.direction.originates(side) {
+        return None;
+    }
     let by_rules = created_from(&session.flow.sides[side].rules, created_field(side));
     let by_history = match session.flow.history {
         History::All => None,
         History::New => session.header.activated_at[side],
     };
-    let narrow = originates.then(|| by_rules.max(by_history)).flatten()?;
-    let matched = session
-        .book
-        .links()
-        .any(|link| link.origin != side && link.ids[side].is_some() && link.phase != Phase::Tombstone);
-    // Counterparts made by the flow are younger than the flow; matched or restored ones may be older than the rule.
-    if matched && !matches!(session.flow.matching, crate::core::definition::Matching::CreateOnly) {
-        return None;
-    }
-    Some(narrow)
+    by_rules.max(by_history)
 }
 
 /// Looks at a slice of the linked ids on both sides: what change queries never show (deleted, hidden, missed) shows
 /// here. After a change of the definition every link is looked at once, without delay.
 async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
     while let Some(progress) = session.header.sweep.clone() {
-        let ids = session.book.after(progress.after.as_ref(), session.tuning.sweep_slice);
-        session.header.sweep = ids.last().map(|last| Sweep { after: Some(last.clone()) });
+        let ids = session
+            .book
+            .after(progress.after.as_ref(), session.tuning.sweep_slice);
+        session.header.sweep = ids.last().map(|last| Sweep {
+            after: Some(last.clone()),
+        });
         let touched = ids.into_iter().collect();
         process(session, touched, Fresh::default(), Vec::new(), &BTreeSet::new()).await?;
         session.commit_header().await?;
     }
     let now = session.parts.clock.monotonic();
-    if pace.sweep_at.is_some_and(|at| now.saturating_sub(at) < session.tuning.sweep_every) {
+    if pace
+        .sweep_at
+        .is_some_and(|at| now.saturating_sub(at) < session.tuning.sweep_every)
+    {
         return Ok(());
     }
     pace.sweep_at = Some(now);
-    let ids = session.book.after(pace.sweep_after.as_ref(), session.tuning.sweep_slice);
+    let ids = session
+        .book
+        .after(pace.sweep_after.as_ref(), session.tuning.sweep_slice);
     pace.sweep_after = ids.last().cloned();
     let mut touched = BTreeSet::new();
     for side in Side::BOTH {

@@ -21,6 +21,8 @@ pub(super) type Fresh = PerSide<BTreeMap<RecordId, Record>>;
 pub(super) struct Intake {
     /// Links that a row may have changed.
     pub(super) touched: BTreeSet<LinkId>,
+    /// Links without a counterpart, whose record changed.
+    pub(super) alone: BTreeSet<LinkId>,
     /// Unlinked records that carry a stamp: made by this flow, or by one before it.
     pub(super) stamped: Vec<(Record, Stamp)>,
     /// Unlinked records that the rules let in.
@@ -38,7 +40,11 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
                 // A lagging replica's reading: what it shows was already taken into account.
                 continue;
             }
-            if asks_for_a_look(session, link, side, &record) {
+            if link.is_alone() {
+                if side == link.origin && link.seen[side].is_none_or(|seen| record.version > seen) {
+                    intake.alone.insert(link.id.clone());
+                }
+            } else if asks_for_a_look(session, link, side, &record) {
                 intake.touched.insert(link.id.clone());
             } else if link.seen[side].is_none_or(|seen| record.version > seen) {
                 let mut link = link.clone();
@@ -69,7 +75,9 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
 /// The stamp of a record of this side, when it names a record of the other.
 pub(super) fn stamp_of(session: &Session<'_>, side: Side, record: &Record) -> Option<Stamp> {
     let field = session.flow.sides[side].stamp_field.as_ref()?;
-    let Some(Value::Text(text)) = record.value(field) else { return None };
+    let Some(Value::Text(text)) = record.value(field) else {
+        return None;
+    };
     Stamp::parse(text).filter(|stamp| stamp.side == side.other())
 }
 
@@ -86,7 +94,7 @@ fn asks_for_a_look(session: &Session<'_>, link: &Link, side: Side, record: &Reco
         return false;
     }
     let newer = link.seen[side].is_none_or(|seen| record.version > seen);
-    if newer && (link.quarantine.is_some() || link.phase == Phase::Pending) {
+    if newer && link.quarantine.is_some() {
         return true;
     }
     let flipped = match evaluate(&session.flow.sides[side].rules, record) {

@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::intake::{Fresh, Intake, stamp_of};
+use super::processing::{not_visible, put_quarantined, read};
 use super::session::{CycleError, OnSide, Session};
 use crate::core::creation::{Attribution, complete_creation};
 use crate::core::definition::Matching;
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, LinkId, RecordId, Stamp};
-use crate::core::link::{JournalEntry, Link};
+use crate::core::link::{JournalEntry, Link, Phase};
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
+use crate::core::rules::{Verdict, evaluate};
 use crate::core::side::{PerSide, Side};
 use crate::core::value::Value;
 
@@ -31,10 +33,68 @@ pub(super) async fn resolve(
         fresh[side].insert(record.id.clone(), record);
     }
     let candidates = std::mem::take(&mut intake.candidates);
-    for chunk in candidates.chunks(session.parts.remotes[side.other()].limits().read_ids.max(1)) {
-        resolve_candidates(session, side, chunk, intake, fresh).await?;
-    }
+    intake
+        .touched
+        .extend(resolve_candidates(session, side, &candidates, fresh).await?);
+    let alone = std::mem::take(&mut intake.alone);
+    intake.touched.extend(reconsider(session, &alone, fresh).await?);
     Ok(journal)
+}
+
+/// Looks again for the counterparts of links that have none: the record changed, or its quarantine is over. Returns
+/// the links that may go on.
+pub(super) async fn reconsider(
+    session: &mut Session<'_>,
+    alone: &BTreeSet<LinkId>,
+    fresh: &mut Fresh,
+) -> Result<BTreeSet<LinkId>, CycleError> {
+    let mut touched = BTreeSet::new();
+    for side in Side::BOTH {
+        let origins: Vec<RecordId> = alone
+            .iter()
+            .filter_map(|id| session.book.get(id))
+            .filter(|link| link.origin == side)
+            .filter_map(|link| link.origin_id().cloned())
+            .collect();
+        let mut candidates = Vec::new();
+        for (id, observation) in read(session, side, &origins).await? {
+            let Some(link) = session.book.of_record(side, &id).cloned() else {
+                continue;
+            };
+            match observation {
+                Observation::Present(record) => {
+                    if evaluate(&session.flow.sides[side].rules, &record) == Verdict::Holds {
+                        candidates.push(record);
+                    } else {
+                        let mut link = Link {
+                            quarantine: None,
+                            deferred: false,
+                            ..link
+                        };
+                        link.in_rules[side] = false;
+                        link.seen[side] = Some(record.version);
+                        session.book.put(link);
+                    }
+                }
+                Observation::Gone(_) => {
+                    session.book.put(Link {
+                        phase: Phase::Tombstone,
+                        quarantine: None,
+                        deferred: false,
+                        ..link
+                    });
+                }
+                Observation::NotVisible => {
+                    let problem = not_visible(session, side, &id);
+                    put_quarantined(session, link, problem);
+                }
+                Observation::Unread => {}
+            }
+        }
+        touched.extend(resolve_candidates(session, side, &candidates, fresh).await?);
+    }
+    session.commit(alone, Vec::new()).await?;
+    Ok(touched)
 }
 
 /// A record that carries a stamp never originates; it belongs to the record that the stamp names.
@@ -48,11 +108,11 @@ async fn attach_stamped(
 ) -> Result<(), CycleError> {
     let partner_side = side.other();
     let known = session.book.of_record(partner_side, &stamp.id).cloned();
-    let link = match known {
-        Some(link) => match &link.ids[side] {
+    let link = if let Some(link) = known {
+        match &link.ids[side] {
             None if link.has_intent() => {
-                let (link, entries) =
-                    complete_creation(&session.context(), &link, &record.id, Some((record, Attribution::Found)));
+                let shown = Some((record, Attribution::Found));
+                let (link, entries) = complete_creation(&session.context(), &link, &record.id, shown);
                 journal.extend(entries);
                 link
             }
@@ -61,23 +121,28 @@ async fn attach_stamped(
                 session.warn(copied_stamp(session, side, &record.id, stamp));
                 return Ok(());
             }
-        },
-        None => {
-            let partners = session.parts.remotes[partner_side]
-                .read_ids(&session.schemas[partner_side], std::slice::from_ref(&stamp.id), &session.fields[partner_side])
-                .await
-                .on(partner_side)?;
-            if !matches!(partners.get(&stamp.id), Some(Observation::Present(_))) {
-                // Its partner is gone or hidden: it stays alone, and it never originates.
-                return Ok(());
-            }
-            let bearers = find_stamps(session, side, std::slice::from_ref(&stamp.id)).await?;
-            let link = Link::begin(partner_side, &stamp.id);
-            match bearers.get(&stamp.id).map_or(0, Vec::len) {
-                0 | 1 => attach(link, side, &record.id),
-                count => quarantined(session, link, ambiguous_stamp(session, side, stamp, count)),
-            }
         }
+    } else {
+        let partner = std::slice::from_ref(&stamp.id);
+        if !matches!(
+            read(session, partner_side, partner).await?.get(&stamp.id),
+            Some(Observation::Present(_))
+        ) {
+            // Its partner is gone or hidden: it stays alone, and it never originates.
+            return Ok(());
+        }
+        let bearers = find_stamps(session, side, partner)
+            .await?
+            .get(&stamp.id)
+            .map_or(0, Vec::len);
+        let link = Link::begin(partner_side, &stamp.id);
+        if bearers > 1 {
+            let link = quarantined(session, link, ambiguous_stamp(session, side, stamp, bearers));
+            let id = link.id.clone();
+            session.book.put(link);
+            return session.commit(&BTreeSet::from([id]), Vec::new()).await;
+        }
+        attach(link, side, &record.id)
     };
     intake.touched.insert(link.id.clone());
     session.book.put(link);
@@ -91,7 +156,10 @@ fn attach(mut link: Link, side: Side, id: &RecordId) -> Link {
 
 fn quarantined(session: &Session<'_>, link: Link, problem: Problem) -> Link {
     let quarantine = after_failure(link.quarantine.as_ref(), problem, session.parts.clock.now());
-    Link { quarantine: Some(quarantine), ..link }
+    Link {
+        quarantine: Some(quarantine),
+        ..link
+    }
 }
 
 fn copied_stamp(session: &Session<'_>, side: Side, id: &RecordId, stamp: &Stamp) -> Problem {
@@ -122,43 +190,89 @@ pub(super) async fn find_stamps(
     partners: &[RecordId],
 ) -> Result<BTreeMap<RecordId, Vec<Record>>, CycleError> {
     let mut bearers: BTreeMap<RecordId, Vec<Record>> = BTreeMap::new();
-    let Some(field) = session.flow.sides[side].stamp_field.clone() else { return Ok(bearers) };
+    let Some(field) = session.flow.sides[side].stamp_field.clone() else {
+        return Ok(bearers);
+    };
     let remote = &session.parts.remotes[side];
     for chunk in partners.chunks(remote.limits().read_ids.max(1)) {
         let values: Vec<Value> = chunk
             .iter()
-            .map(|id| Value::text(Stamp { side: side.other(), id: id.clone() }.to_string()))
+            .map(|id| {
+                Value::text(
+                    Stamp {
+                        side: side.other(),
+                        id: id.clone(),
+                    }
+                    .to_string(),
+                )
+            })
             .collect();
-        let found =
-            remote.find(&session.schemas[side], &field, &values, &session.fields[side]).await.on(side)?;
+        let found = remote
+            .find(&session.schemas[side], &field, &values, &session.fields[side])
+            .await
+            .on(side)?;
         for record in found {
             // Compared again by us: a service's own comparison may fold case or trim.
-            if let Some(stamp) = stamp_of(session, side, &record) {
-                if chunk.contains(&stamp.id) {
-                    bearers.entry(stamp.id).or_default().push(record);
-                }
+            if let Some(stamp) = stamp_of(session, side, &record).filter(|stamp| chunk.contains(&stamp.id)) {
+                bearers.entry(stamp.id).or_default().push(record);
             }
         }
     }
     Ok(bearers)
 }
 
+/// Finds, for records that the rules let in, what is there already. Returns the links that may go on; those that
+/// cannot be decided are committed with their quarantine rows, and nothing is made for them.
 async fn resolve_candidates(
     session: &mut Session<'_>,
     side: Side,
     candidates: &[Record],
-    intake: &mut Intake,
     fresh: &mut Fresh,
+) -> Result<BTreeSet<LinkId>, CycleError> {
+    let mut touched = BTreeSet::new();
+    let mut stuck = BTreeSet::new();
+    for chunk in candidates.chunks(session.parts.remotes[side.other()].limits().read_ids.max(1)) {
+        resolve_chunk(session, side, chunk, fresh, &mut touched, &mut stuck).await?;
+    }
+    session.commit(&stuck, Vec::new()).await?;
+    Ok(touched)
+}
+
+async fn resolve_chunk(
+    session: &mut Session<'_>,
+    side: Side,
+    candidates: &[Record],
+    fresh: &mut Fresh,
+    touched: &mut BTreeSet<LinkId>,
+    stuck: &mut BTreeSet<LinkId>,
 ) -> Result<(), CycleError> {
     let target = side.other();
     let ids: Vec<RecordId> = candidates.iter().map(|record| record.id.clone()).collect();
     let bearers = find_stamps(session, target, &ids).await?;
-    let unstamped: Vec<&Record> = candidates.iter().filter(|record| !bearers.contains_key(&record.id)).collect();
+    let unstamped: Vec<&Record> = candidates
+        .iter()
+        .filter(|record| !bearers.contains_key(&record.id))
+        .collect();
     let matches = find_matches(session, side, &unstamped).await?;
     for record in candidates {
-        let link = Link::begin(side, &record.id);
-        let stamp = Stamp { side, id: record.id.clone() };
-        let link = match (bearers.get(&record.id).map(Vec::as_slice), matches.get(&record.id).map(Vec::as_slice)) {
+        let link = session
+            .book
+            .of_record(side, &record.id)
+            .cloned()
+            .unwrap_or_else(|| Link::begin(side, &record.id));
+        let earlier = link.quarantine.clone();
+        let link = Link {
+            deferred: false,
+            ..link
+        };
+        let stamp = Stamp {
+            side,
+            id: record.id.clone(),
+        };
+        let link = match (
+            bearers.get(&record.id).map(Vec::as_slice),
+            matches.get(&record.id).map(Vec::as_slice),
+        ) {
             (Some([bearer]), _) => {
                 let link = attach(link, target, &bearer.id);
                 fresh[target].insert(bearer.id.clone(), bearer.clone());
@@ -192,9 +306,16 @@ async fn resolve_candidates(
             }
             _ => link,
         };
-        intake.touched.insert(link.id.clone());
-        fresh[side].insert(record.id.clone(), record.clone());
-        session.book.put(link);
+        if link.quarantine == earlier {
+            touched.insert(link.id.clone());
+            fresh[side].insert(record.id.clone(), record.clone());
+            session.book.put(link);
+        } else {
+            let mut link = link;
+            link.seen[side] = Some(record.version);
+            stuck.insert(link.id.clone());
+            session.book.put(link);
+        }
     }
     Ok(())
 }
@@ -222,12 +343,21 @@ async fn find_matches(
 ) -> Result<BTreeMap<RecordId, Vec<Record>>, CycleError> {
     let target = side.other();
     let mut matches: BTreeMap<RecordId, Vec<Record>> = BTreeMap::new();
-    let Matching::MatchThenCreate { keys } = &session.flow.matching else { return Ok(matches) };
-    let Some(first) = keys.first() else { return Ok(matches) };
+    let Matching::MatchThenCreate { keys } = &session.flow.matching else {
+        return Ok(matches);
+    };
+    let Some(first) = keys.first() else {
+        return Ok(matches);
+    };
     // A record with an empty key matches nothing: otherwise every record without one would match every other.
-    let keyed: Vec<&&Record> = records.iter().filter(|record| has_keys(record, side, keys)).collect();
-    let values: BTreeSet<String> =
-        keyed.iter().filter_map(|record| Some(record.value(&first[side])?.canonical().plain())).collect();
+    let keyed: Vec<&&Record> = records
+        .iter()
+        .filter(|record| has_keys(record, side, keys))
+        .collect();
+    let values: BTreeSet<String> = keyed
+        .iter()
+        .filter_map(|record| Some(record.value(&first[side])?.canonical().plain()))
+        .collect();
     let values: Vec<Value> = keyed
         .iter()
         .filter_map(|record| Some(record.value(&first[side])?.canonical()))
@@ -237,7 +367,12 @@ async fn find_matches(
         return Ok(matches);
     }
     let found = session.parts.remotes[target]
-        .find(&session.schemas[target], &first[target], &values, &session.fields[target])
+        .find(
+            &session.schemas[target],
+            &first[target],
+            &values,
+            &session.fields[target],
+        )
         .await
         .on(target)?;
     for record in keyed {
@@ -261,7 +396,11 @@ async fn find_matches(
 }
 
 fn has_keys(record: &Record, side: Side, keys: &[PerSide<FieldName>]) -> bool {
-    keys.iter().all(|key| record.value(&key[side]).is_some_and(|value| !value.canonical().is_null()))
+    keys.iter().all(|key| {
+        record
+            .value(&key[side])
+            .is_some_and(|value| !value.canonical().is_null())
+    })
 }
 
 /// Keys are compared as text, since a number on one side is often text on the other.

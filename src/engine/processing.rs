@@ -35,7 +35,10 @@ pub(super) async fn process(
     for round in 0..session.tuning.rounds {
         // What is at work at the service is left alone until it is settled.
         work.retain(|id| {
-            session.book.get(id).is_some_and(|link| !link.has_intent() || (round == 0 && resend.contains(id)))
+            session
+                .book
+                .get(id)
+                .is_some_and(|link| !link.has_intent() || (round == 0 && resend.contains(id)))
         });
         if work.is_empty() && journal.is_empty() {
             return Ok(());
@@ -51,10 +54,18 @@ pub(super) async fn process(
         work = written.union(&moved).cloned().collect();
     }
     // Still moving after the last round: kept for the next cycle, durably, since the cursor may pass it.
-    work.retain(|id| session.book.get(id).is_some_and(|link| !link.has_intent() && link.phase != Phase::Tombstone));
+    work.retain(|id| {
+        session
+            .book
+            .get(id)
+            .is_some_and(|link| !link.has_intent() && link.phase != Phase::Tombstone)
+    });
     for id in &work {
         if let Some(link) = session.book.get(id).cloned() {
-            session.book.put(Link { deferred: true, ..link });
+            session.book.put(Link {
+                deferred: true,
+                ..link
+            });
         }
     }
     session.commit(&work, Vec::new()).await
@@ -69,7 +80,10 @@ async fn observe(
     let mut observed = Observed::default();
     for side in Side::BOTH {
         let mut missing = Vec::new();
-        for id in work.iter().filter_map(|id| session.book.get(id)?.ids[side].clone()) {
+        for id in work
+            .iter()
+            .filter_map(|id| session.book.get(id)?.ids[side].clone())
+        {
             match fresh[side].remove(&id) {
                 Some(record) => {
                     observed[side].insert(id, Observation::Present(record));
@@ -91,7 +105,12 @@ pub(super) async fn read(
     let remote = &session.parts.remotes[side];
     let mut observed = BTreeMap::new();
     for chunk in ids.chunks(remote.limits().read_ids.max(1)) {
-        observed.extend(remote.read_ids(&session.schemas[side], chunk, &session.fields[side]).await.on(side)?);
+        observed.extend(
+            remote
+                .read_ids(&session.schemas[side], chunk, &session.fields[side])
+                .await
+                .on(side)?,
+        );
     }
     Ok(observed)
 }
@@ -104,21 +123,35 @@ fn plan_one(
     outgoing: &mut Outgoing,
     journal: &mut Vec<JournalEntry>,
 ) {
-    let Some(link) = session.book.get(id).cloned() else { return };
+    let Some(link) = session.book.get(id).cloned() else {
+        return;
+    };
     if link.phase == Phase::Tombstone {
         return;
     }
     let mut seen: PerSide<Option<&Record>> = PerSide::default();
     for side in Side::BOTH {
-        let Some(record_id) = &link.ids[side] else { continue };
+        let Some(record_id) = &link.ids[side] else {
+            continue;
+        };
         match observed[side].get(record_id) {
-            Some(Observation::Present(record)) if link.seen[side].is_none_or(|known| record.version >= known) => {
+            Some(Observation::Present(record))
+                if link.seen[side].is_none_or(|known| record.version >= known) =>
+            {
                 seen[side] = Some(record);
             }
             Some(Observation::Gone(_)) => {
                 // The link only remembers that the one that stayed never originates again.
-                let buried = Link { phase: Phase::Tombstone, quarantine: None, deferred: false, ..link };
-                session.book.put(Link { intents: PerSide::default(), ..buried });
+                let buried = Link {
+                    phase: Phase::Tombstone,
+                    quarantine: None,
+                    deferred: false,
+                    ..link
+                };
+                session.book.put(Link {
+                    intents: PerSide::default(),
+                    ..buried
+                });
                 return;
             }
             Some(Observation::NotVisible) => {
@@ -128,15 +161,28 @@ fn plan_one(
             }
             // An older reading than one we acted on, or none: looked at again in the next cycle.
             Some(Observation::Present(_) | Observation::Unread) | None => {
-                session.book.put(Link { deferred: true, ..link });
+                session.book.put(Link {
+                    deferred: true,
+                    ..link
+                });
                 return;
             }
         }
     }
-    let link = Link { deferred: false, ..link };
+    let link = Link {
+        deferred: false,
+        ..link
+    };
     match (seen.salesforce, seen.service_now) {
         (Some(salesforce), Some(service_now)) => {
-            let plan = plan(&session.context(), &link, PerSide { salesforce, service_now });
+            let plan = plan(
+                &session.context(),
+                &link,
+                PerSide {
+                    salesforce,
+                    service_now,
+                },
+            );
             journal.extend(plan.journal);
             session.header.conflicts += plan.conflicts;
             for side in Side::BOTH {
@@ -157,14 +203,12 @@ fn plan_one(
 /// A counterpart is made only while the rules let the record in.
 fn plan_counterpart(session: &mut Session<'_>, link: &Link, record: &Record, outgoing: &mut Outgoing) {
     let target = link.origin.other();
-    if link.quarantine.as_ref().is_some_and(|row| row.problem.reason.as_str().starts_with("Ambiguous"))
-        && link.seen[link.origin] == Some(record.version)
-    {
-        return;
-    }
     let in_rules = evaluate(&session.flow.sides[link.origin].rules, record) == Verdict::Holds;
     if !in_rules && !link.has_intent() {
-        let mut link = Link { quarantine: None, ..link.clone() };
+        let mut link = Link {
+            quarantine: None,
+            ..link.clone()
+        };
         link.in_rules[link.origin] = false;
         link.seen[link.origin] = Some(record.version);
         session.book.put(link);
@@ -186,15 +230,23 @@ fn chosen_id(session: &Session<'_>, target: Side, origin: &RecordId) -> Option<R
         return None;
     }
     let organisation = session.header.identities.salesforce.as_deref()?;
-    Some(chosen_sys_id(organisation, origin, &session.flow.sides[target].object))
+    Some(chosen_sys_id(
+        organisation,
+        origin,
+        &session.flow.sides[target].object,
+    ))
 }
 
 pub(super) fn put_quarantined(session: &mut Session<'_>, link: Link, problem: Problem) {
     let quarantine = after_failure(link.quarantine.as_ref(), problem, session.parts.clock.now());
-    session.book.put(Link { quarantine: Some(quarantine), deferred: false, ..link });
+    session.book.put(Link {
+        quarantine: Some(quarantine),
+        deferred: false,
+        ..link
+    });
 }
 
-fn not_visible(session: &Session<'_>, side: Side, id: &RecordId) -> Problem {
+pub(super) fn not_visible(session: &Session<'_>, side: Side, id: &RecordId) -> Problem {
     let object = &session.flow.sides[side].object;
     let remedy = match side {
         Side::Salesforce => "give the integration user read access to it (View All on the object)",
@@ -203,7 +255,10 @@ fn not_visible(session: &Session<'_>, side: Side, id: &RecordId) -> Problem {
              otherwise give it read access to the record"
         }
     };
-    Problem::human("RecordNotVisible", format!("{object} {id} cannot be read and nothing proves that it was deleted; {remedy}"))
+    Problem::human(
+        "RecordNotVisible",
+        format!("{object} {id} cannot be read and nothing proves that it was deleted; {remedy}"),
+    )
 }
 
 /// Looks at the targets once more, after their intents are durable: what moved since it was planned is planned again.
@@ -214,9 +269,14 @@ async fn verify(
 ) -> Result<BTreeSet<LinkId>, CycleError> {
     let mut moved = BTreeSet::new();
     for side in Side::BOTH {
-        let ids: Vec<RecordId> = outgoing.updates[side].values().map(|write| write.id.clone()).collect();
+        let ids: Vec<RecordId> = outgoing.updates[side]
+            .values()
+            .map(|write| write.id.clone())
+            .collect();
         for (id, observation) in read(session, side, &ids).await? {
-            let Some(link) = session.book.of_record(side, &id).cloned() else { continue };
+            let Some(link) = session.book.of_record(side, &id).cloned() else {
+                continue;
+            };
             let still = observation.present().is_some_and(|record| {
                 link.seen[side] == Some(record.version) && unchanged(session, &link, side, record)
             });
@@ -234,7 +294,10 @@ async fn verify(
         }
         if let Some(link) = session.book.get(id).cloned() {
             // Certainly not sent. The stored intent stays until the next plan is stored in its place.
-            session.book.put(Link { intents: PerSide::default(), ..link });
+            session.book.put(Link {
+                intents: PerSide::default(),
+                ..link
+            });
         }
     }
     Ok(moved)
@@ -242,11 +305,19 @@ async fn verify(
 
 /// Does the target still hold what the plan saw? The version alone cannot tell: a second holds many edits.
 fn unchanged(session: &Session<'_>, link: &Link, side: Side, record: &Record) -> bool {
-    let Some(intent) = &link.intents[side] else { return false };
+    let Some(intent) = &link.intents[side] else {
+        return false;
+    };
     session.flow.fields.iter().all(|pair| {
-        let Some(before) = intent.fields.get(&pair.key).and_then(|field| field.before.as_ref()) else { return true };
-        record
-            .value(&pair.fields[side])
-            .is_some_and(|value| crate::core::plan::print(&session.prints, link, pair, side, value) == *before)
+        let Some(before) = intent
+            .fields
+            .get(&pair.key)
+            .and_then(|field| field.before.as_ref())
+        else {
+            return true;
+        };
+        record.value(&pair.fields[side]).is_some_and(|value| {
+            crate::core::plan::print(&session.prints, link, pair, side, value) == *before
+        })
     })
 }

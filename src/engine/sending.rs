@@ -33,7 +33,8 @@ pub(super) async fn send(
 ) -> Result<BTreeSet<LinkId>, CycleError> {
     let mut written = BTreeSet::new();
     for side in Side::BOTH {
-        let mut creations: Vec<(LinkId, CreationPlan)> = outgoing.creations[side].clone().into_iter().collect();
+        let mut creations: Vec<(LinkId, CreationPlan)> =
+            outgoing.creations[side].clone().into_iter().collect();
         while !creations.is_empty() {
             let rest = creations.split_off(creation_batch(session, side).min(creations.len()));
             create(session, side, &creations, fresh, &mut written).await?;
@@ -63,10 +64,17 @@ fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError> {
     if session.parts.fence.permits(timeout) {
         return Ok(());
     }
-    let problem = Problem::waiting("NotLeader", "this process does not hold the Lease; another one goes on");
+    let problem = Problem::waiting(
+        "NotLeader",
+        "this process does not hold the Lease; another one goes on",
+    );
     Err(CycleError::Remote {
         side,
-        error: RemoteError { problem, kind: RemoteErrorKind::NotPermitted, retry_after: None },
+        error: RemoteError {
+            problem,
+            kind: RemoteErrorKind::NotPermitted,
+            retry_after: None,
+        },
     })
 }
 
@@ -93,7 +101,10 @@ async fn create(
         })
         .collect();
     let sent = match permit(session, side) {
-        Ok(()) => session.parts.remotes[side].create(&session.schemas[side], &items).await.on(side),
+        Ok(()) => session.parts.remotes[side]
+            .create(&session.schemas[side], &items)
+            .await
+            .on(side),
         Err(error) => Err(error),
     };
     let outcomes = match sent {
@@ -103,9 +114,14 @@ async fn create(
     let mut journal = Vec::new();
     let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
     for ((id, creation), outcome) in batch.iter().zip(outcomes) {
-        let Some(link) = session.book.get(id).cloned() else { continue };
+        let Some(link) = session.book.get(id).cloned() else {
+            continue;
+        };
         match outcome {
-            Some(WriteOutcome::Applied { id: record_id, read_back }) => {
+            Some(WriteOutcome::Applied {
+                id: record_id,
+                read_back,
+            }) => {
                 note_chosen(session, side, &creation.link, &record_id);
                 session.writes += 1;
                 let shown = read_back.as_ref().map(|record| (record, Attribution::Answer));
@@ -125,7 +141,7 @@ async fn create(
             Some(WriteOutcome::Exists { id: _ }) => {
                 // It had happened before. Settled by looking, as an unknown outcome is: which record it is, and what
                 // stands there, decides.
-                session.book.put(link);
+                session.unsettled = true;
             }
             Some(WriteOutcome::Rejected(rejection)) => {
                 let mut link = link;
@@ -133,7 +149,7 @@ async fn create(
                 put_quarantined(session, link, rejection.problem);
             }
             // A missing outcome is an unknown one.
-            Some(WriteOutcome::Unknown { .. }) | None => {}
+            Some(WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
         }
     }
     session.commit(&ids.into_iter().collect(), journal).await?;
@@ -148,10 +164,18 @@ async fn update(
     written: &mut BTreeSet<LinkId>,
 ) -> Result<(), CycleError> {
     let ids: Vec<LinkId> = batch.iter().map(|(id, _)| id.clone()).collect();
-    let items: Vec<UpdateItem> =
-        batch.iter().map(|(_, write)| UpdateItem { id: write.id.clone(), fields: write.fields.clone() }).collect();
+    let items: Vec<UpdateItem> = batch
+        .iter()
+        .map(|(_, write)| UpdateItem {
+            id: write.id.clone(),
+            fields: write.fields.clone(),
+        })
+        .collect();
     let sent = match permit(session, side) {
-        Ok(()) => session.parts.remotes[side].update(&session.schemas[side], &items).await.on(side),
+        Ok(()) => session.parts.remotes[side]
+            .update(&session.schemas[side], &items)
+            .await
+            .on(side),
         Err(error) => Err(error),
     };
     let outcomes = match sent {
@@ -160,13 +184,16 @@ async fn update(
     };
     let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
     for ((id, write), outcome) in batch.iter().zip(outcomes) {
-        let Some(link) = session.book.get(id).cloned() else { continue };
+        let Some(link) = session.book.get(id).cloned() else {
+            continue;
+        };
         // Whatever we knew of the record was before this write.
         fresh[side].remove(&write.id);
         match outcome {
             Some(WriteOutcome::Applied { read_back, .. }) => {
                 session.writes += 1;
-                let (link, differences) = apply_update(&session.context(), &link, side, write, read_back.as_ref());
+                let (link, differences) =
+                    apply_update(&session.context(), &link, side, write, read_back.as_ref());
                 warn_of_changes(session, &differences, side);
                 let stuck = link.quarantine.is_some();
                 session.book.put(link);
@@ -187,11 +214,13 @@ async fn update(
                 link.intents[side] = None;
                 let problem = Problem::human(
                     "DuplicateValue",
-                    format!("{side} refuses a value that must be unique and stands in another record; change one of them"),
+                    format!(
+                        "{side} refuses a value that must be unique and stands in another record; change one of them"
+                    ),
                 );
                 put_quarantined(session, link, problem);
             }
-            Some(WriteOutcome::Unknown { .. }) | None => {}
+            Some(WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
         }
     }
     session.commit(&ids.into_iter().collect(), Vec::new()).await
@@ -212,10 +241,12 @@ async fn not_sent(session: &mut Session<'_>, side: Side, ids: &[LinkId], error: 
         return error;
     }
     for id in ids {
-        let Some(mut link) = session.book.get(id).cloned() else { continue };
-        let restated = link.intents[side].as_ref().is_some_and(|intent| {
-            intent.is_creation() && intent.fields.values().any(|field| field.restated)
-        });
+        let Some(mut link) = session.book.get(id).cloned() else {
+            continue;
+        };
+        let restated = link.intents[side]
+            .as_ref()
+            .is_some_and(|intent| intent.is_creation() && intent.fields.values().any(|field| field.restated));
         if !restated {
             link.intents[side] = None;
             link.deferred = true;
@@ -231,7 +262,11 @@ async fn not_sent(session: &mut Session<'_>, side: Side, ids: &[LinkId], error: 
 /// Learns from the first creation whether the table honours a `sys_id` that we choose.
 fn note_chosen(session: &mut Session<'_>, side: Side, link: &Link, made: &RecordId) {
     if let Some(chosen) = chosen(link, side) {
-        let honoured = if chosen == *made { ChosenIds::Honoured } else { ChosenIds::Ignored };
+        let honoured = if chosen == *made {
+            ChosenIds::Honoured
+        } else {
+            ChosenIds::Ignored
+        };
         if session.header.chosen_ids == ChosenIds::Unknown || honoured == ChosenIds::Ignored {
             session.header.chosen_ids = honoured;
         }

@@ -12,7 +12,7 @@ use crate::core::failure::Problem;
 use crate::core::fingerprint::Fingerprinter;
 use crate::core::flow::Flow;
 use crate::core::ident::{FieldName, LinkId};
-use crate::core::link::{Header, JournalEntry, Link, Sweep};
+use crate::core::link::{Header, Intent, JournalEntry, Link, Sweep};
 use crate::core::plan::PlanContext;
 use crate::core::schema::ObjectSchema;
 use crate::core::side::{PerSide, Side};
@@ -64,7 +64,10 @@ impl CycleError {
     pub(super) fn needs_a_person(&self) -> bool {
         match self {
             Self::Remote { error, .. } => {
-                matches!(error.kind, RemoteErrorKind::Unauthenticated | RemoteErrorKind::Misconfigured)
+                matches!(
+                    error.kind,
+                    RemoteErrorKind::Unauthenticated | RemoteErrorKind::Misconfigured
+                )
             }
             Self::Store(error) => !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)),
             Self::Blocked(_) => true,
@@ -101,6 +104,8 @@ pub(super) struct Session<'a> {
     pub(super) warnings: Vec<Problem>,
     /// Effective writes of this cycle, for *last sync*.
     pub(super) writes: u64,
+    /// Was the outcome of a write of this cycle left to be found out by looking?
+    pub(super) unsettled: bool,
     stored_header: Option<Header>,
 }
 
@@ -115,7 +120,8 @@ impl<'a> Session<'a> {
             salesforce: describe(parts, Side::Salesforce).await?,
             service_now: describe(parts, Side::ServiceNow).await?,
         };
-        let flow = compile(&parts.definition, schemas.as_ref()).map_err(|problems| CycleError::Blocked(all_of(&problems)))?;
+        let flow = compile(&parts.definition, schemas.as_ref())
+            .map_err(|problems| CycleError::Blocked(all_of(&problems)))?;
         let snapshot = parts.store.load().await?;
         let fields = PerSide::from_fn(|side| flow.sides[side].read_fields.iter().cloned().collect());
         let mut session = Self {
@@ -131,6 +137,7 @@ impl<'a> Session<'a> {
             checked_at: parts.clock.monotonic(),
             warnings: Vec::new(),
             writes: 0,
+            unsettled: false,
             stored_header: snapshot.header,
         };
         session.pin(&identities)?;
@@ -181,15 +188,20 @@ impl<'a> Session<'a> {
             let links: Vec<Link> = self.book.links().cloned().collect();
             let mut touched = BTreeSet::new();
             for mut link in links {
-                link.bases.retain(|key, _| !lost_key && old.pairs.get(key) == self.flow.hashes.pairs.get(key));
-                link.held.retain(|key, _| self.flow.hashes.pairs.contains_key(key));
+                link.bases
+                    .retain(|key, _| !lost_key && old.pairs.get(key) == self.flow.hashes.pairs.get(key));
+                link.held
+                    .retain(|key, _| self.flow.hashes.pairs.contains_key(key));
                 if lost_key {
                     // Fingerprints of another key compare with nothing: what was sent is found out by looking.
                     link.intents = PerSide::from_fn(|side| {
-                        link.intents[side].clone().filter(|intent| intent.is_creation()).map(|mut intent| {
-                            intent.fields.clear();
-                            intent
-                        })
+                        link.intents[side]
+                            .clone()
+                            .filter(Intent::is_creation)
+                            .map(|mut intent| {
+                                intent.fields.clear();
+                                intent
+                            })
                     });
                 }
                 touched.insert(link.id.clone());
@@ -217,11 +229,6 @@ impl<'a> Session<'a> {
         self.clock_offsets[side] = server_time.seconds() - self.parts.clock.now().seconds();
     }
 
-    /// What a server's clock says now, by our reckoning.
-    pub(super) fn server_now(&self, side: Side) -> Instant {
-        Instant::from_seconds(self.parts.clock.now().seconds() + self.clock_offsets[side])
-    }
-
     /// Makes these links durable, where they differ from what is stored, and the journal before them.
     pub(super) async fn commit(
         &mut self,
@@ -232,7 +239,14 @@ impl<'a> Session<'a> {
         if links.is_empty() && journal.is_empty() {
             return Ok(());
         }
-        self.parts.store.commit(StoreChange { links: links.clone(), journal, header: None }).await?;
+        self.parts
+            .store
+            .commit(StoreChange {
+                links: links.clone(),
+                journal,
+                header: None,
+            })
+            .await?;
         self.book.note_stored(&links);
         Ok(())
     }
@@ -242,7 +256,10 @@ impl<'a> Session<'a> {
         if self.stored_header.as_ref() == Some(&self.header) {
             return Ok(());
         }
-        let change = StoreChange { header: Some(self.header.clone()), ..StoreChange::default() };
+        let change = StoreChange {
+            header: Some(self.header.clone()),
+            ..StoreChange::default()
+        };
         self.parts.store.commit(change).await?;
         self.stored_header = Some(self.header.clone());
         Ok(())
@@ -250,7 +267,11 @@ impl<'a> Session<'a> {
 
     /// Makes what was learnt of chosen ids durable at once: it decides how a lost answer is settled.
     pub(super) async fn commit_chosen(&mut self) -> Result<(), CycleError> {
-        if self.stored_header.as_ref().is_some_and(|stored| stored.chosen_ids == self.header.chosen_ids) {
+        if self
+            .stored_header
+            .as_ref()
+            .is_some_and(|stored| stored.chosen_ids == self.header.chosen_ids)
+        {
             return Ok(());
         }
         self.commit_header().await
@@ -265,7 +286,10 @@ impl<'a> Session<'a> {
 }
 
 async fn describe(parts: &WorkerParts, side: Side) -> Result<ObjectSchema, CycleError> {
-    parts.remotes[side].describe(&parts.definition.sides[side].object).await.on(side)
+    parts.remotes[side]
+        .describe(&parts.definition.sides[side].object)
+        .await
+        .on(side)
 }
 
 /// All problems of a flow as one: the first one's reason, every message.
@@ -273,6 +297,9 @@ fn all_of(problems: &[Problem]) -> Problem {
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     problems.first().map_or_else(
         || Problem::human("InvalidMapping", "the flow does not compile"),
-        |first| Problem { message: messages.join("; "), ..first.clone() },
+        |first| Problem {
+            message: messages.join("; "),
+            ..first.clone()
+        },
     )
 }

@@ -64,8 +64,12 @@ async fn settle_updates(
     let observed = read(session, side, &ids).await?;
     for link in links {
         // The other side's intent may have been settled just before: the book has the newer link.
-        let Some(link) = session.book.get(&link.id).cloned() else { continue };
-        let Some(id) = link.ids[side].clone() else { continue };
+        let Some(link) = session.book.get(&link.id).cloned() else {
+            continue;
+        };
+        let Some(id) = link.ids[side].clone() else {
+            continue;
+        };
         match observed.get(&id) {
             Some(Observation::Present(record)) => {
                 match settle_update(&session.context(), &link, side, record, in_flight(session, side)) {
@@ -106,8 +110,12 @@ async fn settle_creations(
     for link in links {
         match found.get(&link.id).map(Vec::as_slice) {
             Some([record]) => {
-                let (link, journal) =
-                    complete_creation(&session.context(), link, &record.id, Some((record, Attribution::Found)));
+                let (link, journal) = complete_creation(
+                    &session.context(),
+                    link,
+                    &record.id,
+                    Some((record, Attribution::Found)),
+                );
                 settled.journal.extend(journal);
                 settled.touched.insert(link.id.clone());
                 fresh[side].insert(record.id.clone(), record.clone());
@@ -159,11 +167,15 @@ async fn find_created(
             found.entry(link.clone()).or_default().push(record);
         }
     }
-    let origins: BTreeMap<RecordId, LinkId> =
-        links.iter().filter_map(|link| Some((link.origin_id()?.clone(), link.id.clone()))).collect();
+    let origins: BTreeMap<RecordId, LinkId> = links
+        .iter()
+        .filter_map(|link| Some((link.origin_id()?.clone(), link.id.clone())))
+        .collect();
     let origin_ids: Vec<RecordId> = origins.keys().cloned().collect();
     for (origin, records) in find_stamps(session, side, &origin_ids).await? {
-        let Some(link) = origins.get(&origin) else { continue };
+        let Some(link) = origins.get(&origin) else {
+            continue;
+        };
         let entry = found.entry(link.clone()).or_default();
         for record in records {
             if entry.iter().all(|known| known.id != record.id) {
@@ -187,7 +199,13 @@ fn may_send_again(session: &Session<'_>, side: Side, link: &Link) -> bool {
         Side::Salesforce => true,
         Side::ServiceNow => {
             session.header.chosen_ids == ChosenIds::Honoured
-                && matches!(&link.intents[side], Some(Intent { kind: IntentKind::Create { chosen: Some(_) }, .. }))
+                && matches!(
+                    &link.intents[side],
+                    Some(Intent {
+                        kind: IntentKind::Create { chosen: Some(_) },
+                        ..
+                    })
+                )
         }
     };
     let over = link.intents[side].as_ref().is_some_and(|intent| {

@@ -38,7 +38,7 @@ impl Default for Tuning {
             deep_every: Duration::from_mins(5),
             sweep_every: Duration::from_mins(10),
             sweep_slice: 200,
-            recheck_every: Duration::from_mins(5),
+            recheck_every: Duration::from_mins(15),
             retries_per_cycle: 200,
             rounds: 4,
             flip_limit: FLIP_LIMIT,

@@ -52,7 +52,10 @@ pub struct Worker {
 impl Worker {
     /// A worker that has not begun.
     pub fn new(parts: WorkerParts) -> Self {
-        Self { parts, tuning: Tuning::default() }
+        Self {
+            parts,
+            tuning: Tuning::default(),
+        }
     }
 
     /// The same worker with other times and sizes.
@@ -82,7 +85,11 @@ impl Worker {
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     let problem = error.problem();
-                    tracing::warn!(reason = problem.reason.as_str(), message = problem.message, "the cycle failed");
+                    tracing::warn!(
+                        reason = problem.reason.as_str(),
+                        message = problem.message,
+                        "the cycle failed"
+                    );
                     report.state = FlowState::Failing(problem);
                     // What is in memory may be ahead of what is stored: begin again from what is stored.
                     session = None;
@@ -112,7 +119,8 @@ impl Worker {
         pace: &mut Pace,
     ) -> Result<(), CycleError> {
         let now = self.parts.clock.monotonic();
-        let stale = |session: &Session<'_>| now.saturating_sub(session.checked_at) >= self.tuning.recheck_every;
+        let stale =
+            |session: &Session<'_>| now.saturating_sub(session.checked_at) >= self.tuning.recheck_every;
         let mut current = match session.take() {
             Some(current) if !stale(&current) => current,
             _ => Session::open(&self.parts, &self.tuning).await?,
@@ -157,7 +165,9 @@ impl Worker {
             // The remedy is often outside Kubernetes, where nothing tells us of it.
             self.parts.definition.interval.min(longest)
         } else {
-            first.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(longest)
+            first
+                .saturating_mul(1 << failures.saturating_sub(1).min(10))
+                .min(longest)
         };
         self.jittered(wait).max(error.retry_after().unwrap_or_default())
     }
@@ -172,7 +182,11 @@ impl Worker {
             .into_iter()
             .filter_map(|link| {
                 let row = link.quarantine.as_ref()?;
-                Some(QuarantineRow { ids: link.ids.clone(), problem: row.problem.clone(), since: row.since })
+                Some(QuarantineRow {
+                    ids: link.ids.clone(),
+                    problem: row.problem.clone(),
+                    since: row.since,
+                })
             })
             .take(FlowReport::QUARANTINE_ROWS)
             .collect();

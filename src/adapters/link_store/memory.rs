@@ -327,19 +327,8 @@ mod tests {
     fn link(number: u64, phase: Phase) -> Link {
         let record = RecordId::parse(Side::Salesforce, &format!("500{number:015}")).unwrap();
         Link {
-            id: LinkId::of(Side::Salesforce, &record),
-            origin: Side::Salesforce,
-            ids: PerSide {
-                salesforce: Some(record),
-                service_now: None,
-            },
             phase,
-            bases: BTreeMap::new(),
-            seen: PerSide::default(),
-            last_foreign_change: PerSide::default(),
-            intents: PerSide::default(),
-            quarantine: None,
-            rewrites: 0,
+            ..Link::begin(Side::Salesforce, &record)
         }
     }
 

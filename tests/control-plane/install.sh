@@ -165,6 +165,9 @@ assemble() {
             say "missing: ${missing[*]}."
             no_way_open
         fi
+        if [[ -n $source && $(minor_of "$source/kube-apiserver" --version) != "$kubernetes_minor" ]]; then
+            say "note: the API server in $source is not of the $kubernetes_version that completes it"
+        fi
         say "using $("$go_command" version), downloading modules where needed"
         for program in "${missing[@]}"; do
             nth=$((nth + 1))
@@ -193,7 +196,7 @@ on_path() {
 
 no_way_open() {
     say "no control plane can be had here. One of these opens a way:
-  - install Go 1.26 or later (https://go.dev/dl/), and $kubernetes_version is built from source, once, in about 6 minutes;
+  - install Go 1.26 or later (https://go.dev/dl/), and Kubernetes $kubernetes_version is built from source, once, in about 6 minutes;
   - install setup-envtest (and kube-controller-manager on PATH), where its download is reachable;
   - set KUBEBUILDER_ASSETS to a folder that holds: ${programs[*]}."
     exit 1
@@ -230,10 +233,11 @@ if holds_all "$built"; then
 fi
 
 if command -v setup-envtest >/dev/null; then
-    # Asking for the list first tells in seconds whether the download site answers at all.
-    if within 15 setup-envtest list "1.$kubernetes_minor.x" >/dev/null 2>&1 &&
-        assets=$(within 300 setup-envtest use "1.$kubernetes_minor.x" --bin-dir "$cache_root/envtest" -p path 2>/dev/null) &&
-        [[ -x $assets/etcd && -x $assets/kube-apiserver ]]; then
+    envtest() { within 300 setup-envtest "$@" "1.$kubernetes_minor.x" --bin-dir "$cache_root/envtest" -p path 2>/dev/null; }
+    # What it fetched before needs no network. Else asking for the list tells in seconds whether the site answers at all.
+    assets=$(envtest use --installed-only) ||
+        { within 15 setup-envtest list "1.$kubernetes_minor.x" >/dev/null 2>&1 && assets=$(envtest use); } || assets=
+    if [[ -x $assets/etcd && -x $assets/kube-apiserver ]]; then
         from_ready_made "$assets"
         exit 0
     fi

@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::fmt::rfc2822;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded;
 
@@ -91,8 +91,9 @@ pub enum BodyFault {
     UnexpectedShape,
 }
 
-/// Reads a JSON body. Depth is limited by the parser (128), size by the transport.
-pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyFault> {
+/// Reads a JSON body, borrowing from it where the type does. Depth is limited by the parser (128), size by the
+/// transport.
+pub fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BodyFault> {
     let start = body.trim_ascii_start();
     // A byte order mark is no JSON, but some gateways' pages begin with one.
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);

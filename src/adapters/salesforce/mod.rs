@@ -1,1 +1,86 @@
-//! Salesforce behind [`crate::ports::Remote`].
+//! Salesforce behind [`crate::ports::Remote`]: the REST API, with JSON.
+//!
+//! ```text
+//!   remote ─▶ describe, query, write ─▶ client ─▶ session ─▶ auth
+//!              └── convert ──┘            └── errors, api_usage
+//! ```
+//!
+//! - [`remote`]: the port, call by call
+//! - [`client`]: one request with the session's token; signs in again once when the token is no longer taken
+//! - [`session`], [`auth`]: one sign-in at a time, and what each refusal means
+//! - [`describe`], [`query`], [`write`]: what is asked for, and how the answer is read
+//! - [`convert`]: JSON to values and back, by the field's kind
+//! - [`errors`], [`rejection`]: Salesforce's error codes, of a whole call and of one record, as failures with a remedy
+//! - [`api_usage`]: the share of the org's daily calls that is used
+//!
+//! Nothing here reads a clock for deciding about records, spawns a task or draws a random number: time is the `Date`
+//! header of Salesforce's own answers.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::adapters::credential::{CredentialSource, SalesforceCredential};
+use crate::ports::{Clock, Transport};
+
+pub mod api_usage;
+mod auth;
+mod client;
+mod convert;
+mod describe;
+mod errors;
+mod query;
+mod rejection;
+mod remote;
+mod session;
+#[cfg(test)]
+mod tests;
+mod write;
+
+/// Where and as whom.
+#[derive(Clone)]
+pub struct SalesforceConfig {
+    /// Where sign-in happens: the org's My Domain (`https://acme.my.salesforce.com`), or, for username-password,
+    /// `https://login.salesforce.com` or `https://test.salesforce.com`.
+    pub login_url: Url,
+    /// Where the credential is read.
+    pub credential: Arc<dyn CredentialSource<SalesforceCredential>>,
+    /// The version of the REST API, such as `62.0`.
+    pub api_version: String,
+}
+
+impl SalesforceConfig {
+    /// The version that this adapter was written against. Salesforce keeps versions for years and answers 410 for a
+    /// retired one.
+    pub const API_VERSION: &'static str = "62.0";
+
+    /// With the default API version.
+    pub fn new(login_url: Url, credential: Arc<dyn CredentialSource<SalesforceCredential>>) -> Self {
+        Self {
+            login_url,
+            credential,
+            api_version: Self::API_VERSION.to_owned(),
+        }
+    }
+}
+
+/// One org, spoken to with one connection's credential.
+pub struct Salesforce {
+    client: client::Client,
+}
+
+impl Salesforce {
+    /// Calls through `transport`. The clock only measures how long a refused sign-in is remembered.
+    pub fn new(config: SalesforceConfig, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            client: client::Client::new(config, transport, clock),
+        }
+    }
+
+    /// Tells `observer` what every answer says of the org's daily calls.
+    #[must_use]
+    pub fn with_usage_observer(mut self, observer: Arc<dyn api_usage::ApiUsageObserver>) -> Self {
+        self.client.observe_usage(observer);
+        self
+    }
+}

@@ -1,0 +1,265 @@
+//! One request with the session's token, and the answer sorted: success, Salesforce's own error, or neither.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use url::Url;
+
+use super::SalesforceConfig;
+use super::api_usage::{ApiUsage, ApiUsageObserver};
+use super::errors::{self, ApiError};
+use super::session::{Session, SessionKeeper};
+use crate::adapters::http::{call, failure};
+use crate::core::side::Side;
+use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportError};
+
+/// What is asked of Salesforce.
+pub(super) struct Ask {
+    pub(super) policy: CallPolicy,
+    pub(super) method: Method,
+    /// An absolute path below the instance, with its query.
+    pub(super) path: String,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// JSON; empty for none.
+    pub(super) body: Bytes,
+}
+
+impl Ask {
+    /// A GET.
+    pub(super) fn read(action: &'static str, path: String) -> Self {
+        Self {
+            policy: CallPolicy {
+                action,
+                effect: Effect::Read,
+                timeout: Duration::from_mins(1),
+            },
+            method: Method::GET,
+            path,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// What Salesforce said.
+pub(super) enum Reply {
+    /// 2xx.
+    Success(http::Response<Bytes>),
+    /// Its own errors, at least one.
+    Errors {
+        status: StatusCode,
+        errors: Vec<ApiError>,
+    },
+}
+
+/// No usable answer.
+pub(super) struct CallFailure {
+    pub(super) error: RemoteError,
+    /// Whether the request may have had its effect.
+    pub(super) effect: Possible,
+}
+
+/// Whether something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Possible {
+    /// Certainly not.
+    No,
+    /// Perhaps.
+    Yes,
+}
+
+impl CallFailure {
+    pub(super) fn without_effect(error: RemoteError) -> Self {
+        Self {
+            error,
+            effect: Possible::No,
+        }
+    }
+
+    fn transport(action: &str, error: &TransportError) -> Self {
+        let effect = match error {
+            TransportError::NotSent(_) | TransportError::Refused { .. } => Possible::No,
+            TransportError::NoAnswer(_) | TransportError::TooLarge { .. } => Possible::Yes,
+        };
+        Self {
+            error: failure::transport(Side::Salesforce, action, error),
+            effect,
+        }
+    }
+}
+
+/// The connection.
+pub(super) struct Client {
+    config: SalesforceConfig,
+    transport: Arc<dyn Transport>,
+    sessions: SessionKeeper,
+    usage: Option<Arc<dyn ApiUsageObserver>>,
+}
+
+impl Client {
+    pub(super) fn new(
+        config: SalesforceConfig,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            config,
+            transport,
+            sessions: SessionKeeper::new(clock),
+            usage: None,
+        }
+    }
+
+    pub(super) fn observe_usage(&mut self, observer: Arc<dyn ApiUsageObserver>) {
+        self.usage = Some(observer);
+    }
+
+    /// `/services/data/v62.0/` and the rest.
+    pub(super) fn data_path(&self, rest: &str) -> String {
+        format!("/services/data/v{}/{rest}", self.config.api_version)
+    }
+
+    /// The session as it stands, signing in where there is none.
+    pub(super) async fn session(&self) -> Result<Arc<Session>, RemoteError> {
+        self.sessions.session(&self.config, &*self.transport, None).await
+    }
+
+    /// Sends. After a 401 the token is renewed and the request sent once more: a 401 had no effect.
+    pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, CallFailure> {
+        let session = self.session().await.map_err(CallFailure::without_effect)?;
+        let response = self.send_with(&session, ask).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return sort(ask.policy.action, response);
+        }
+        if errors::is_final_session_refusal(response.body()) {
+            return Err(CallFailure::without_effect(errors::session_refused(
+                self.config.credential.name(),
+            )));
+        }
+        let session = self
+            .sessions
+            .session(&self.config, &*self.transport, Some(&session))
+            .await
+            .map_err(CallFailure::without_effect)?;
+        let response = self.send_with(&session, ask).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(CallFailure::without_effect(errors::session_refused(
+                self.config.credential.name(),
+            )));
+        }
+        sort(ask.policy.action, response)
+    }
+
+    async fn send_with(&self, session: &Session, ask: &Ask) -> Result<http::Response<Bytes>, CallFailure> {
+        let action = ask.policy.action;
+        let url = below(&session.instance, &ask.path).ok_or_else(|| {
+            CallFailure::without_effect(failure::misconfigured(
+                "LinkRefused",
+                format!("Salesforce answered with a link for {action} that leaves its instance; it is not followed"),
+            ))
+        })?;
+        let request = headers(session, ask).and_then(|headers| {
+            call::request(ask.method.clone(), &url, ask.policy, headers, ask.body.clone())
+        });
+        let result = match request {
+            Ok(request) => self.transport.send(request).await,
+            Err(error) => Err(error),
+        };
+        let response = result.map_err(|error| CallFailure::transport(action, &error))?;
+        if let (Some(observer), Some(usage)) = (&self.usage, ApiUsage::from_headers(response.headers())) {
+            observer.observe(usage);
+        }
+        Ok(response)
+    }
+
+    /// A read whose success is JSON; Salesforce's own errors are classified.
+    pub(super) async fn read(&self, ask: &Ask, about: &str) -> Result<http::Response<Bytes>, RemoteError> {
+        match self.send(ask).await.map_err(|failure| failure.error)? {
+            Reply::Success(response) => Ok(response),
+            Reply::Errors { status, errors } => {
+                Err(errors::whole_call(ask.policy.action, about, status, &errors))
+            }
+        }
+    }
+}
+
+fn headers(session: &Session, ask: &Ask) -> Result<HeaderMap, TransportError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, call::bearer(&session.token)?);
+    headers.insert(ACCEPT, call::JSON);
+    // Makes our changes recognisable in Change Data Capture (`changeOrigin`).
+    headers.insert(
+        HeaderName::from_static("sforce-call-options"),
+        HeaderValue::from_static("client=syncflow"),
+    );
+    if !ask.body.is_empty() {
+        headers.insert(CONTENT_TYPE, call::JSON);
+    }
+    headers.extend(ask.headers.iter().cloned());
+    Ok(headers)
+}
+
+/// The path below the instance; `None` for a link that would lead elsewhere.
+fn below(instance: &Url, path: &str) -> Option<Url> {
+    if !path.starts_with("/services/") {
+        return None;
+    }
+    let url = instance.join(path).ok()?;
+    (url.origin() == instance.origin() && url.username().is_empty() && url.path().starts_with("/services/"))
+        .then_some(url)
+}
+
+fn sort(action: &str, response: http::Response<Bytes>) -> Result<Reply, CallFailure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(Reply::Success(response));
+    }
+    if (status.is_client_error() || status.is_server_error())
+        && !failure::is_throttling(status)
+        && let Ok(errors) = call::json::<Vec<ApiError>>(response.body())
+        && !errors.is_empty()
+    {
+        return Ok(Reply::Errors { status, errors });
+    }
+    // The edge answers these instead of passing the request on.
+    let refused_at_the_edge = failure::is_throttling(status)
+        || matches!(
+            status,
+            StatusCode::PAYLOAD_TOO_LARGE
+                | StatusCode::URI_TOO_LONG
+                | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        );
+    Err(CallFailure {
+        error: failure::status(Side::Salesforce, action, &response),
+        effect: if refused_at_the_edge {
+            Possible::No
+        } else {
+            Possible::Yes
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_leaves_the_instance_is_not_followed() {
+        let instance = Url::parse("https://acme.my.salesforce.com").unwrap();
+        assert!(below(&instance, "/services/data/v62.0/query/01g-2000").is_some());
+        for bad in [
+            "https://evil.example/services/data",
+            "//evil.example/services/data",
+            "/services/../../etc",
+            "\\\\evil.example/services/",
+            "/id/00D/005",
+            "query/01g",
+            "",
+        ] {
+            assert!(below(&instance, bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -93,7 +93,7 @@ pub(super) struct Acls {
 
 impl Acls {
     /// The rules of a fresh instance: task tables need `itil`, the tables that describe the schema can be read with
-    /// `itil` as well, users and groups can be read by everyone, and the deletion log is for admins.
+    /// `itil` as well, users and groups can be read by everyone, and the deletion log and journal entries are for admins.
     pub(super) fn standard() -> Self {
         let itil = || Grant::Role("itil".to_owned());
         let mut rules = Vec::new();
@@ -112,7 +112,9 @@ impl Acls {
             rules.push(Acl::row(table, Operation::Read, itil()));
         }
         let admin = || Grant::Role("admin".to_owned());
-        rules.push(Acl::row("sys_audit_delete", Operation::Read, admin()));
+        for table in ["sys_audit_delete", "sys_journal_field"] {
+            rules.push(Acl::row(table, Operation::Read, admin()));
+        }
         for table in [
             "sys_db_object",
             "sys_dictionary",
@@ -120,6 +122,7 @@ impl Acls {
             "sys_properties",
             "sys_glide_object",
             "sys_audit_delete",
+            "sys_journal_field",
             "sys_user",
             "sys_user_group",
         ] {

@@ -104,7 +104,7 @@ impl ServiceNow {
         let stored = row.1.get(first).map_or("", String::as_str);
         let Some(rest) = rest else {
             // Labels are those of the row's own table, which may differ from its ancestor's.
-            return Some(self.render_value(principal, row.0, column, stored, rendering));
+            return Some(self.render_value(principal, row, column, stored, rendering));
         };
         let InternalType::Reference { table: target, key } = &column.internal_type else {
             return None;
@@ -127,7 +127,7 @@ impl ServiceNow {
     fn render_value(
         &self,
         principal: &Principal,
-        table: &str,
+        row: Row<'_>,
         column: &Column,
         stored: &str,
         rendering: &Rendering,
@@ -137,7 +137,7 @@ impl ServiceNow {
         } else {
             stored
         };
-        let display = || self.shown_value(principal, table, column, stored);
+        let display = || self.shown_value(principal, row, column, stored);
         let link = match &column.internal_type {
             InternalType::Reference { table, key } if !stored.is_empty() && !rendering.exclude_links => {
                 Some(self.link(table, *key, stored))
@@ -165,7 +165,11 @@ impl ServiceNow {
     }
 
     /// A stored value as a person reads it: choice labels, names of referred rows, times in the user's zone.
-    fn shown_value(&self, principal: &Principal, table: &str, column: &Column, stored: &str) -> String {
+    fn shown_value(&self, principal: &Principal, row: Row<'_>, column: &Column, stored: &str) -> String {
+        if column.internal_type == InternalType::Journal {
+            let sys_id = row.1.get("sys_id").map_or("", String::as_str);
+            return self.shown_journal(principal, sys_id, column);
+        }
         if stored.is_empty() {
             return String::new();
         }
@@ -184,7 +188,7 @@ impl ServiceNow {
                 found.map_or_else(String::new, |(class, row)| self.display_value(class, row))
             }
             _ => self
-                .choice_label(table, &column.name, stored)
+                .choice_label(row.0, &column.name, stored)
                 .unwrap_or_else(|| stored.to_owned()),
         }
     }

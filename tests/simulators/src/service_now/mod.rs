@@ -5,6 +5,7 @@
 //! | `schema/` | tables, columns, choices, inheritance; the same told as rows of the tables that describe it |
 //! | `store`, `records`, `values` | rows and their versions; how a write becomes a row; what becomes of a value |
 //! | `rules`, `automation` | business rules, data policies, derived values, and running them |
+//! | `journal` | `comments` and `work_notes` |
 //! | `history` | who wrote what: the oracle's record, and `sys_audit_delete` |
 //! | `query/` | encoded queries: parser, evaluator, order |
 //! | `table_api`, `table_write`, `display`, `pagination` | the Table API |
@@ -25,6 +26,7 @@ mod display;
 mod errors;
 mod history;
 mod ids;
+mod journal;
 mod oauth;
 mod pagination;
 mod person;
@@ -158,7 +160,13 @@ impl Model for ServiceNow {
     fn handle(&mut self, request: &Request, now: Timestamp) -> Response {
         self.run_due_rules(now);
         let call = Call::of(request);
-        let mut response = if self.session_overflows(&call, now) {
+        let address = request
+            .uri()
+            .path_and_query()
+            .map_or(0, |address| address.as_str().len());
+        let mut response = if address > self.switches.longest_address {
+            traffic::address_too_long()
+        } else if self.session_overflows(&call, now) {
             traffic::swallowed()
         } else {
             self.respond(&call, now)

@@ -49,9 +49,10 @@ impl ServiceNow {
         &mut self,
         author: &Author,
         class: &str,
-        values: Values,
+        mut values: Values,
         now: Timestamp,
     ) -> Result<String, ApiError> {
+        let notes = self.take_notes(class, &mut values);
         let stamp = clock::stamp(now);
         let chosen = values.get("sys_id").filter(|sys_id| !sys_id.is_empty()).cloned();
         let sys_id = chosen.unwrap_or_else(|| self.ids.next());
@@ -80,9 +81,11 @@ impl ServiceNow {
                 row.insert(column.to_owned(), value);
             }
         }
-        let changed = differences(&Values::new(), &without_rules(&row, &by_rule));
+        let mut changed = differences(&Values::new(), &without_rules(&row, &by_rule));
+        changed.extend(differences(&Values::new(), &notes));
         self.record(author, WriteKind::Created, class, &sys_id, changed, by_rule, now);
         self.put(class, &sys_id, Some(row), now);
+        self.post_notes(author, class, &sys_id, &notes, now);
         self.schedule_async(author, On::Insert, class, &sys_id, now);
         Ok(sys_id)
     }
@@ -93,16 +96,17 @@ impl ServiceNow {
         author: &Author,
         class: &str,
         sys_id: &str,
-        values: Values,
+        mut values: Values,
         now: Timestamp,
     ) -> Result<(), ApiError> {
+        let notes = self.take_notes(class, &mut values);
         let current = self.store.find(&self.schema, class, sys_id, Reading::NEWEST);
         let current = current
             .map(|(_, row)| row.clone())
             .ok_or_else(ApiError::no_record)?;
         let mut row = current.clone();
         row.extend(values);
-        if differences(&current, &row).is_empty() && !self.switches.no_op_update_bumps {
+        if differences(&current, &row).is_empty() && notes.is_empty() && !self.switches.no_op_update_bumps {
             self.record(
                 author,
                 WriteKind::Updated,
@@ -129,9 +133,11 @@ impl ServiceNow {
         row.insert("sys_mod_count".to_owned(), (count + 1).to_string());
         row.insert("sys_updated_on".to_owned(), clock::stamp(now));
         row.insert("sys_updated_by".to_owned(), author.principal.user_name.clone());
-        let changed = differences(&current, &without_rules(&row, &by_rule));
+        let mut changed = differences(&current, &without_rules(&row, &by_rule));
+        changed.extend(differences(&Values::new(), &notes));
         self.record(author, WriteKind::Updated, class, sys_id, changed, by_rule, now);
         self.put(class, sys_id, Some(row), now);
+        self.post_notes(author, class, sys_id, &notes, now);
         self.schedule_async(author, On::Update, class, sys_id, now);
         Ok(())
     }

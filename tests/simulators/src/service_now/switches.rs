@@ -81,6 +81,8 @@ pub struct Switches {
     pub drops_four_byte_characters: bool,
     /// `^^` in a query value stands for a caret.
     pub caret_escape: bool,
+    /// Plain times in queries are read in the caller's time zone; the vendor's staff say UTC, which is the default.
+    pub query_times_are_local: bool,
     /// Rows that tie under `ORDERBY` come in another order on each call (H2).
     pub shuffles_ties: bool,
     /// `glide.authenticate.api.user.reset_password.mandatory`: users who must reset their password get 401.
@@ -97,6 +99,8 @@ pub struct Switches {
     pub late_commit_seconds: i64,
     /// Seconds by which the replica that answers reads lags (H3).
     pub replica_lag_seconds: i64,
+    /// The longest address the front of the instance takes, in characters; a longer one gets an HTML page.
+    pub longest_address: usize,
     /// Simulated duration of one inner call of a batch, which has 30 seconds in all.
     pub batch_inner_millis: u64,
     /// The 202 trap of shared session cookies (§3 of the vendor's KB3047080); off when absent.
@@ -117,6 +121,7 @@ impl Default for Switches {
             allow_non_existing_choice: false,
             drops_four_byte_characters: false,
             caret_escape: false,
+            query_times_are_local: false,
             shuffles_ties: false,
             reset_password_mandatory: true,
             client_credentials_enabled: true,
@@ -125,6 +130,7 @@ impl Default for Switches {
             close_policy: true,
             late_commit_seconds: 0,
             replica_lag_seconds: 0,
+            longest_address: 16_384,
             batch_inner_millis: 0,
             session_queue: None,
             rate_limits: Vec::new(),

@@ -111,3 +111,12 @@ impl Allowance {
 pub(super) fn swallowed() -> Response {
     answer::empty(StatusCode::ACCEPTED)
 }
+
+/// What the web server in front of the instance says to an address it does not take: a page, not JSON.
+pub(super) fn address_too_long() -> Response {
+    let page = "<html><head><title>414 Request-URI Too Large</title></head>\
+                <body><center><h1>414 Request-URI Too Large</h1></center></body></html>";
+    let mut response = answer::empty(StatusCode::URI_TOO_LONG).map(|_| page.into());
+    answer::set(&mut response, "content-type", "text/html");
+    response
+}

@@ -119,6 +119,7 @@ impl ServiceNow {
                 zone: &principal.zone,
                 now,
             },
+            local_literals: self.switches.query_times_are_local,
         }
     }
 

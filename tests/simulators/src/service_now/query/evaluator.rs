@@ -11,6 +11,7 @@ use std::str::FromStr;
 use super::order::Row;
 use super::script::{self, Caller};
 use super::{Condition, EncodedQuery, Operator};
+use crate::service_now::clock;
 use crate::service_now::schema::{Column, InternalType, ReferenceKey, Schema};
 use crate::service_now::store::{Reading, Store};
 
@@ -22,6 +23,8 @@ pub(in crate::service_now) struct Scope<'a> {
     pub(in crate::service_now) schema: &'a Schema,
     pub(in crate::service_now) store: &'a Store,
     pub(in crate::service_now) caller: Caller<'a>,
+    /// Plain times in conditions are in the caller's zone instead of UTC.
+    pub(in crate::service_now) local_literals: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -101,9 +104,23 @@ impl<'a> Scope<'a> {
         })
     }
 
+    /// The right-hand side of a condition.
+    fn wanted(&self, condition: &Condition, table: &str) -> String {
+        let value = script::value(&condition.value, &self.caller);
+        let is_time = || {
+            let column = self.schema.column(table, &condition.field);
+            column.is_some_and(|column| column.internal_type == InternalType::DateTime)
+        };
+        if !self.local_literals || condition.value.starts_with("javascript:") || !is_time() {
+            return value;
+        }
+        let local = clock::parse_stamp(&value).and_then(|at| clock::stored_from(self.caller.zone, at));
+        local.unwrap_or(value)
+    }
+
     fn holds(&self, condition: &Condition, row: Row<'_>) -> bool {
         let stored = self.value(row, &condition.field);
-        let wanted = script::value(&condition.value, &self.caller);
+        let wanted = self.wanted(condition, row.0);
         let numeric = self.is_numeric(row.0, &condition.field);
         test(
             condition.operator,
@@ -125,7 +142,8 @@ fn test(
     caller: &Caller<'_>,
 ) -> bool {
     let null = stored.is_empty();
-    let ordered = |against: &str| (!null && !against.is_empty()).then(|| compare(stored, against, numeric));
+    let ordered =
+        |against: &str| (!(null || numeric && against.is_empty())).then(|| compare(stored, against, numeric));
     let equal = |against: &str| compare(stored, against, numeric) == Ordering::Equal;
     let (text, part) = (folded(stored), folded(wanted));
     match operator {

@@ -28,6 +28,8 @@ pub enum InternalType {
     },
     /// `html`: text with mark-up.
     Html,
+    /// `journal_input`: written to append an entry, read as empty.
+    Journal,
     /// `password2`: written, never read.
     Password,
     /// `sys_class_name`: the name of the row's own table.
@@ -61,6 +63,7 @@ impl InternalType {
             Self::Date => "glide_date",
             Self::Reference { .. } => "reference",
             Self::Html => "html",
+            Self::Journal => "journal_input",
             Self::Password => "password2",
             Self::ClassName => "sys_class_name",
             Self::TableName => "table_name",

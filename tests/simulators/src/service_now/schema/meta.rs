@@ -56,6 +56,7 @@ pub(in crate::service_now) fn column_row(table: &str, column: &Column) -> Values
         ("choice", column.choice.code().to_owned()),
         ("default_value", column.default_value.clone()),
         ("attributes", String::new()),
+        ("virtual", "false".to_owned()),
     ])
 }
 

@@ -35,6 +35,7 @@ pub(super) fn schema() -> Schema {
         sys_choice(),
         sys_properties(),
         sys_audit_delete(),
+        sys_journal_field(),
     ] {
         schema.define(table);
     }
@@ -65,6 +66,8 @@ fn task() -> Table {
         Column::date_time("closed_at").label("Closed"),
         Column::date_time("due_date"),
         Column::string("close_notes", 4000),
+        Column::new("comments", InternalType::Journal, 4000).label("Additional comments"),
+        Column::new("work_notes", InternalType::Journal, 4000).label("Work notes"),
         Column::new("sys_class_name", InternalType::ClassName, 80)
             .read_only()
             .label("Task type"),
@@ -165,6 +168,9 @@ fn sys_dictionary() -> Table {
         Column::integer("choice"),
         Column::string("default_value", 255),
         Column::string("attributes", 1000),
+        Column::boolean("virtual"),
+        Column::new("choice_table", InternalType::TableName, 80),
+        Column::string("choice_field", 80),
     ])
 }
 
@@ -201,6 +207,15 @@ fn sys_audit_delete() -> Table {
         Column::string("documentkey", 32),
         Column::string("display_value", 255),
         Column::string("payload", 65_000),
+    ])
+}
+
+fn sys_journal_field() -> Table {
+    Table::base("sys_journal_field", "Journal Entry").columns([
+        Column::new("name", InternalType::TableName, 80),
+        Column::string("element", 80),
+        Column::string("element_id", 32),
+        Column::string("value", 4000),
     ])
 }
 

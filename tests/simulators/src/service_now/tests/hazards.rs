@@ -120,3 +120,36 @@ fn rows_that_tie_may_come_in_another_order_on_each_call() {
     let total = |bench: &mut Bench| bench.column("incident", "ORDERBYsys_updated_on^ORDERBYsys_id", "sys_id");
     assert_eq!(total(&mut bench), total(&mut bench));
 }
+
+#[test]
+fn an_address_that_is_too_long_gets_a_page_while_a_batch_takes_it() {
+    let mut bench = Bench::new();
+    let long = format!(
+        "/api/now/table/incident?sysparm_query=numberIN{}",
+        "INC0010001,".repeat(2000)
+    );
+    let answer = bench.get(&long);
+    assert_eq!(
+        (answer.status().as_u16(), header(&answer, "content-type")),
+        (414, Some("text/html"))
+    );
+    let inner = json!({"id": "1", "method": "GET", "url": long, "headers": []});
+    let sent = json!({"batch_request_id": "1", "rest_requests": [inner]});
+    let answer = bench.call("POST", "/api/now/v1/batch", Some(&sent));
+    assert_eq!(body(&answer)["serviced_requests"][0]["status_code"], 200);
+}
+
+#[test]
+fn times_in_queries_may_be_read_in_the_callers_zone() {
+    let mut bench = Bench::new();
+    bench.instance.set_property("glide.sys.default.tz", "Asia/Tokyo");
+    bench.seed("incident", json!({}));
+    let same_second = "sys_updated_on=2026-11-22 01:02:03";
+    assert_eq!(bench.list("incident", same_second).len(), 1);
+    bench.instance.switches.query_times_are_local = true;
+    assert_eq!(bench.list("incident", same_second).len(), 0);
+    assert_eq!(
+        bench.list("incident", "sys_updated_on=2026-11-22 10:02:03").len(),
+        1
+    );
+}

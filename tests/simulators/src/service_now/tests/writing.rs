@@ -326,3 +326,34 @@ fn the_back_door_names_what_it_does_not_know() {
     );
     assert!(seed("incident", json!({"due_date": "soon"})).is_err());
 }
+
+#[test]
+fn a_comment_is_an_entry_of_the_journal_and_reads_back_empty_but_counts_as_an_update() {
+    let mut bench = Bench::new();
+    bench.user = "admin";
+    let id = bench.seed("incident", json!({}));
+    for comment in ["first", "second", "second"] {
+        bench.wait(1);
+        bench.patched("incident", &id, json!({"comments": comment}));
+    }
+    let row = body(&bench.get(&format!("/api/now/table/incident/{id}?sysparm_display_value=all")))["result"]
+        .clone();
+    assert_eq!(
+        (&row["comments"]["value"], &row["sys_mod_count"]["value"]),
+        (&json!(""), &json!("3"))
+    );
+    let shown = text(&row["comments"], "display_value");
+    assert!(
+        shown.starts_with("2026-11-22 01:02:06 - admin (Additional comments)\nsecond\n\n"),
+        "{shown}"
+    );
+    let query = format!("name=incident^element=comments^element_id={id}^ORDERBYsys_created_on");
+    assert_eq!(
+        bench.column("sys_journal_field", &query, "value"),
+        ["first", "second", "second"]
+    );
+    assert_eq!(
+        bench.instance.writes().last().unwrap().changed["comments"].after,
+        "second"
+    );
+}

@@ -1,6 +1,6 @@
 //! Calls to one instance: where they go, how they are signed, and what a 401 leads to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(super) struct Client {
     pub(super) sign_in: SignIn,
     /// The tables that each table extends, as far as asked for: they do not change while an instance lives.
     pub(super) chains: Mutex<BTreeMap<String, Vec<String>>>,
+    /// The fields, by table, for which look-ups have been proven to be evaluated.
+    pub(super) proven: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Client {
@@ -46,6 +48,7 @@ impl Client {
             transport,
             sign_in,
             chains: Mutex::default(),
+            proven: Mutex::default(),
         }
     }
 

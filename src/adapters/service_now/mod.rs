@@ -7,13 +7,15 @@
 //!           ├▶ probe ─────┤
 //!           ├▶ identity ──┘
 //!           └▶ write ───────────────▶ client
-//!   pure: query (filters), convert (values), column (kinds), row (records), errors (remedies)
+//!   pure: query (filters), convert (values), column (kinds), row (records), batch (wire form),
+//!         errors and refusal (remedies)
 //! ```
 //!
 //! What can be silently wrong in this API is looked for here, so that the engine never sees it: rows that access controls
 //! take out of a page, conditions and orders that are dropped, times read in another zone, HTTP 202 for *not done*,
 //! lists that break off behind HTTP 200.
 
+mod batch;
 mod client;
 mod column;
 mod convert;
@@ -23,10 +25,13 @@ mod identity;
 mod probe;
 mod query;
 mod read;
+mod refusal;
 mod remote;
 mod row;
 mod sign_in;
 mod table;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use remote::{LIMITS, ServiceNow, ServiceNowConfig};

@@ -4,6 +4,8 @@
 //! its date returns the whole table (ServiceNow docs: Query ACLs, `query_range`); and a literal that is read in another
 //! time zone shifts every window. Both are found out here, once per describe, and not from missing records.
 
+use std::sync::PoisonError;
+
 use super::client::Client;
 use super::errors;
 use super::query::{Condition, Filter, Order};
@@ -22,7 +24,8 @@ const NEVER: Instant = Instant::from_seconds(32_503_680_000);
 const UTC_ATTEMPTS: u32 = 3;
 
 impl Client {
-    /// Proves that conditions on the fields that every change query filters by are evaluated.
+    /// Proves that conditions on the fields that every change query filters by are evaluated: an impossible one selects
+    /// nothing, and one that always holds selects something.
     pub(super) async fn probe_filters(&self, table: &str) -> Result<(), RemoteError> {
         let impossible = [
             ("sys_id", Condition::empty("sys_id")),
@@ -31,19 +34,69 @@ impl Client {
             ("sys_created_on", Condition::after("sys_created_on", NEVER)),
         ];
         for (field, condition) in impossible {
-            let listing = Listing {
-                action: ACTION,
-                table,
-                filter: Filter::of(condition),
-                order: &[],
-                fields: &["sys_id"],
-            };
-            let found = self.list(&listing, 1, 0).await?;
-            if found.total > 0 || !found.rows.is_empty() {
+            if self.count(table, Filter::of(condition)).await? > 0 {
                 return Err(errors::filter_ignored(table, &format!("a condition on {field}")));
             }
         }
+        // Where glide.invalid_query.returns_no_rows is set, a condition on a field that the account may not read
+        // selects nothing, so that no change would ever be seen.
+        let always = Filter::of(Condition::not_before("sys_updated_on", Instant::EPOCH))
+            .and(&Condition::not_before("sys_created_on", Instant::EPOCH));
+        self.probe_selects(table, always, "conditions on sys_updated_on and sys_created_on")
+            .await
+            .map(|_| ())
+    }
+
+    /// Proves the same for a field that records are looked up by: a look-up that finds nothing decides that a record is
+    /// made. Asked once for each field of a table that is not empty.
+    pub(super) async fn probe_look_up(&self, table: &str, field: &str) -> Result<(), RemoteError> {
+        let key = (table.to_owned(), field.to_owned());
+        if self
+            .proven
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&key)
+        {
+            return Ok(());
+        }
+        let what = format!("a condition on {field}");
+        let never = Filter::of(Condition::empty(field)).and(&Condition::not_empty(field));
+        if self.count(table, never).await? > 0 {
+            return Err(errors::filter_ignored(table, &what));
+        }
+        let always = Filter::of(Condition::empty(field)).or(Filter::of(Condition::not_empty(field)));
+        if self.probe_selects(table, always, &what).await? {
+            self.proven
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(key);
+        }
         Ok(())
+    }
+
+    /// False where the table is empty, so that nothing could be proven.
+    async fn probe_selects(&self, table: &str, always: Filter, what: &str) -> Result<bool, RemoteError> {
+        if self.count(table, always.clone()).await? > 0 {
+            return Ok(true);
+        }
+        // Asked once more, since the first record may have come between the two counts.
+        if self.count(table, Filter::everything()).await? > 0 && self.count(table, always).await? == 0 {
+            return Err(errors::filter_ignored(table, what));
+        }
+        Ok(false)
+    }
+
+    /// How many rows the filter selects, those that our user may not see included.
+    async fn count(&self, table: &str, filter: Filter) -> Result<usize, RemoteError> {
+        let listing = Listing {
+            action: ACTION,
+            table,
+            filter,
+            order: &[],
+            fields: &["sys_id"],
+        };
+        let found = self.list(&listing, 1, 0).await?;
+        Ok(found.total.max(found.rows.len()))
     }
 
     /// Proves that a datetime in a query means the same as one in an answer: the newest record is asked for by the
@@ -68,15 +121,9 @@ impl Client {
             let shown = row::text(row, "sys_updated_on")
                 .and_then(|text| super::convert::instant(&text))
                 .ok_or_else(|| missing(row::MissingSystemField("sys_updated_on")))?;
-            let same = Listing {
-                action: ACTION,
-                table,
-                filter: Filter::of(Condition::is("sys_id", id.as_str()))
-                    .and(&Condition::at("sys_updated_on", shown)),
-                order: &[],
-                fields: &["sys_id"],
-            };
-            if self.list(&same, 1, 0).await?.total > 0 {
+            let same =
+                Filter::of(Condition::is("sys_id", id.as_str())).and(&Condition::at("sys_updated_on", shown));
+            if self.count(table, same).await? > 0 {
                 return Ok(());
             }
         }

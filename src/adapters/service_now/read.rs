@@ -204,6 +204,10 @@ impl Client {
                 ),
             )
         })?;
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.probe_look_up(table, field.as_str()).await?;
         let mut asked = fields.to_vec();
         asked.push(field.clone());
         let asked = columns(&asked);

@@ -31,8 +31,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Pass {
     /// The content of `Authorization`.
     pub(super) header: HeaderValue,
-    /// Tells this pass from the ones before.
-    generation: u64,
     /// When it ends, by [`Clock::monotonic`].
     ends: Option<Duration>,
 }
@@ -72,8 +70,7 @@ impl SignIn {
         {
             return Ok(pass.clone());
         }
-        let generation = kept.as_ref().map_or(0, |pass| pass.generation + 1);
-        let pass = self.sign_in(generation).await?;
+        let pass = self.sign_in().await?;
         *kept = Some(pass.clone());
         Ok(pass)
     }
@@ -84,13 +81,13 @@ impl SignIn {
     pub(super) async fn renew(&self, refused: &Pass) -> Result<Option<Pass>, RemoteError> {
         let mut kept = self.pass.lock().await;
         if let Some(pass) = kept.as_ref()
-            && pass.generation != refused.generation
+            && pass.header != refused.header
         {
             return Ok(Some(pass.clone()));
         }
         // Whatever happens now, nobody may call with the refused pass as if it were good.
         *kept = None;
-        let pass = self.sign_in(refused.generation + 1).await?;
+        let pass = self.sign_in().await?;
         if pass.header == refused.header {
             return Ok(None);
         }
@@ -131,16 +128,12 @@ impl SignIn {
         self.source.name()
     }
 
-    async fn sign_in(&self, generation: u64) -> Result<Pass, RemoteError> {
+    async fn sign_in(&self) -> Result<Pass, RemoteError> {
         let credential = self.source.credential().await.map_err(failure::no_credential)?;
         match credential {
             ServiceNowCredential::Basic { username, password } => {
                 let header = call::basic(&username, &password).map_err(|_| self.unusable())?;
-                Ok(Pass {
-                    header,
-                    generation,
-                    ends: None,
-                })
+                Ok(Pass { header, ends: None })
             }
             ServiceNowCredential::OauthPassword {
                 client_id,
@@ -164,11 +157,7 @@ impl SignIn {
                     .map_err(|_| self.unusable())?;
                 let lasts = token.lasts().map(|lasts| lasts.saturating_sub(RENEW_BEFORE));
                 let ends = lasts.map(|lasts| self.clock.monotonic().saturating_add(lasts));
-                Ok(Pass {
-                    header,
-                    generation,
-                    ends,
-                })
+                Ok(Pass { header, ends })
             }
         }
     }

@@ -191,7 +191,8 @@ impl Client {
         }
         let body = match call::json::<ListBody>(response.body()) {
             Ok(body) => body,
-            Err(fault @ (BodyFault::Truncated | BodyFault::NotJson)) => {
+            // The error stands where a row was expected, so that the shape is wrong as often as the syntax.
+            Err(fault @ (BodyFault::Truncated | BodyFault::NotJson | BodyFault::UnexpectedShape)) => {
                 return Ok(Judged::Broken(errors::broken_list(action, table, Some(fault))));
             }
             Err(fault) => return Err(errors::broken_list(action, table, Some(fault))),

@@ -9,13 +9,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use super::batch::{Answer, Batch};
 use super::client::{CallError, Client};
 use super::convert;
-use super::errors::{self, Refusal, Verb};
+use super::errors;
 use super::query::{Condition, Filter, Question, questions};
+use super::refusal::{self, Refusal, Verb};
 use super::row::{self, Row};
 use super::table::Scan;
 use crate::adapters::http::{call, failure};
@@ -31,10 +33,12 @@ const PARAMETERS: &str =
     "sysparm_display_value=false&sysparm_exclude_reference_link=true&sysparm_input_display_value=false";
 
 /// One write, ready to be sent.
-struct Request {
-    method: Method,
-    path: String,
-    body: Vec<u8>,
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) path: String,
+    /// JSON.
+    pub(super) body: Vec<u8>,
 }
 
 /// What became of one write, before anything is looked up.
@@ -108,7 +112,7 @@ impl Client {
         let settled = verdicts.into_iter().map(|verdict| match verdict {
             Verdict::Settled(outcome) => outcome,
             Verdict::PerhapsExists => WriteOutcome::Rejected(Rejection {
-                problem: errors::database_refused(Verb::Update, table),
+                problem: refusal::database_refused(Verb::Update, table),
                 gone: false,
             }),
         });
@@ -168,10 +172,7 @@ impl Client {
             Verb::Create => "batch_create",
             Verb::Update => "batch_update",
         };
-        let batch = Batch {
-            batch_request_id: "1",
-            rest_requests: requests.iter().enumerate().map(Inner::of).collect(),
-        };
+        let batch = Batch::of(requests);
         let body = serde_json::to_vec(&batch).map_err(|error| {
             failure::transient("Internal", format!("a batch could not be written: {error}"))
         })?;
@@ -200,7 +201,7 @@ impl Client {
             }
             Standing::Judge => {}
         }
-        let answer = match call::json::<BatchAnswer>(response.body()) {
+        let answer = match call::json::<Answer>(response.body()) {
             Ok(answer) => answer,
             Err(fault) => return Ok(all_unknown(format!("HTTP 200 and {fault}"))),
         };
@@ -209,7 +210,7 @@ impl Client {
             .collect())
     }
 
-    fn judge_inner(&self, verb: Verb, schema: &ObjectSchema, id: &str, answer: &BatchAnswer) -> Verdict {
+    fn judge_inner(&self, verb: Verb, schema: &ObjectSchema, id: &str, answer: &Answer) -> Verdict {
         let Some(serviced) = answer.serviced_requests.iter().find(|inner| inner.id == id) else {
             return unknown("the batch ended before this item was answered");
         };
@@ -236,7 +237,7 @@ impl Client {
         if !status.is_success() {
             let error = errors::vendor_error(body).unwrap_or_default();
             let table = schema.object.as_str();
-            return match errors::refusal(verb, table, self.sign_in.secret(), status, &error) {
+            return match refusal::refusal(verb, table, self.sign_in.secret(), status, &error) {
                 Refusal::Rejected(rejection) => Verdict::Settled(WriteOutcome::Rejected(rejection)),
                 Refusal::PerhapsExists => Verdict::PerhapsExists,
             };
@@ -303,7 +304,7 @@ impl Client {
             Some((id, _)) => WriteOutcome::Exists { id: Some(id) },
             None if found.hidden > 0 => WriteOutcome::Exists { id: None },
             None => WriteOutcome::Rejected(Rejection {
-                problem: errors::database_refused(Verb::Create, table),
+                problem: refusal::database_refused(Verb::Create, table),
                 gone: false,
             }),
         }
@@ -357,64 +358,6 @@ fn batch_refused(secret: &str, status: StatusCode) -> RemoteError {
         kind: RemoteErrorKind::Misconfigured,
         retry_after: None,
     }
-}
-
-#[derive(Serialize)]
-struct Batch<'a> {
-    batch_request_id: &'a str,
-    rest_requests: Vec<Inner<'a>>,
-}
-
-#[derive(Serialize)]
-struct Inner<'a> {
-    id: String,
-    method: &'a str,
-    url: &'a str,
-    headers: [Header; 2],
-    body: String,
-    exclude_response_headers: bool,
-}
-
-#[derive(Serialize)]
-struct Header {
-    name: &'static str,
-    value: &'static str,
-}
-
-impl<'a> Inner<'a> {
-    fn of((index, request): (usize, &'a Request)) -> Self {
-        let json = "application/json";
-        Self {
-            id: index.to_string(),
-            method: request.method.as_str(),
-            url: &request.path,
-            headers: [
-                Header {
-                    name: "Content-Type",
-                    value: json,
-                },
-                Header {
-                    name: "Accept",
-                    value: json,
-                },
-            ],
-            body: STANDARD.encode(&request.body),
-            exclude_response_headers: true,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct BatchAnswer {
-    serviced_requests: Vec<Serviced>,
-}
-
-#[derive(Deserialize)]
-struct Serviced {
-    id: String,
-    status_code: u16,
-    #[serde(default)]
-    body: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,82 @@
+//! The wire form of the Batch API (ServiceNow docs: Batch API).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::write::Request;
+
+/// What is sent: each inner request under its place in the list as its id.
+#[derive(Serialize)]
+pub(super) struct Batch<'a> {
+    batch_request_id: &'a str,
+    rest_requests: Vec<Inner<'a>>,
+}
+
+impl<'a> Batch<'a> {
+    /// These writes, in this order.
+    pub(super) fn of(requests: &'a [Request]) -> Self {
+        Self {
+            batch_request_id: "1",
+            rest_requests: requests.iter().enumerate().map(Inner::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    id: String,
+    method: &'a str,
+    url: &'a str,
+    headers: [Header; 2],
+    body: String,
+    exclude_response_headers: bool,
+}
+
+#[derive(Serialize)]
+struct Header {
+    name: &'static str,
+    value: &'static str,
+}
+
+impl<'a> Inner<'a> {
+    fn of((index, request): (usize, &'a Request)) -> Self {
+        let json = "application/json";
+        Self {
+            id: index.to_string(),
+            method: request.method.as_str(),
+            url: &request.path,
+            headers: [
+                Header {
+                    name: "Content-Type",
+                    value: json,
+                },
+                Header {
+                    name: "Accept",
+                    value: json,
+                },
+            ],
+            body: STANDARD.encode(&request.body),
+            exclude_response_headers: true,
+        }
+    }
+}
+
+/// What comes back. Items that are not in the list were not answered.
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    /// In the order in which they were carried out.
+    pub(super) serviced_requests: Vec<Serviced>,
+}
+
+/// The answer to one inner request.
+#[derive(Deserialize)]
+pub(super) struct Serviced {
+    /// As sent.
+    pub(super) id: String,
+    /// Its own HTTP status.
+    pub(super) status_code: u16,
+    /// Base64.
+    #[serde(default)]
+    pub(super) body: Option<String>,
+}

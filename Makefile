@@ -42,7 +42,7 @@ test: ## Everything that must hold: format, lints, unit, simulation, connector a
 control-plane: ## A control plane to try things on, until Ctrl-C
 	@$(CARGO) run --quiet --locked --package syncflow-control-plane
 
-crds: ## Write crds/, generated from the types (the same test fails when they differ)
+crds: ## Write crds/ and docs/reference.md, generated from the types (the same test fails when they differ)
 	@SYNCFLOW_REGENERATE=1 $(CARGO) test --quiet --locked --package syncflow --test manifests drift
 
 fmt: ## Format the Rust code

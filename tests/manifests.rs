@@ -15,5 +15,9 @@ mod cel;
 mod drift;
 #[path = "manifests/examples.rs"]
 mod examples;
+#[path = "manifests/install.rs"]
+mod install;
+#[path = "manifests/reference.rs"]
+mod reference;
 #[path = "manifests/server.rs"]
 mod server;

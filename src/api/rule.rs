@@ -15,9 +15,9 @@ pub enum Operator {
     Equals,
     /// Not equal to `value`; an empty field differs from every value.
     NotEquals,
-    /// Text contains `value`, in upper or lower case.
+    /// Text contains `value`, whatever its case.
     Contains,
-    /// Text starts with `value`, in upper or lower case.
+    /// Text starts with `value`, whatever its case.
     StartsWith,
     /// Date or time not before `value`.
     OnOrAfter,
@@ -51,7 +51,7 @@ pub struct RecordRule {
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"))]
     pub field: String,
     /// How the field is compared. `In`, `NotIn`: with `values`. `Equals`, `NotEquals`: with `value`.
-    /// `Contains`, `StartsWith`: text, in upper or lower case. `OnOrAfter`, `Before`: a date or a time; a date means
+    /// `Contains`, `StartsWith`: text, whatever its case. `OnOrAfter`, `Before`: a date or a time; a date means
     /// its midnight in UTC. `GreaterThan`, `LessThan`: numbers. `Exists`, `DoesNotExist`: whether the field has a
     /// value at all. An empty field is in no list and differs from every value.
     pub operator: Operator,

@@ -13,15 +13,15 @@ pub struct Cases {
     /// What must be accepted, by name.
     pub accept: BTreeMap<String, Value>,
     /// Mistakes in a new manifest.
-    pub create: Vec<Refused>,
+    pub create: Vec<Case>,
     /// Changes that an existing object must not take.
-    pub update: Vec<Refused>,
+    pub update: Vec<Case>,
 }
 
 /// A change to an accepted manifest that must be refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Refused {
+pub struct Case {
     /// What the user did wrong.
     pub mistake: String,
     change: Change,
@@ -55,7 +55,7 @@ pub enum RefusedBy {
 pub static CASES: LazyLock<Cases> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("cases.yaml")).expect("cases.yaml is well-formed"));
 
-impl Refused {
+impl Case {
     /// The manifest before the mistake.
     pub fn before(&self) -> &'static Value {
         &CASES.accept[&self.change.r#in]

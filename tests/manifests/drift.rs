@@ -1,4 +1,4 @@
-//! Generated files are up to date. `SYNCFLOW_REGENERATE=1 cargo test --test manifests drift` writes them anew.
+//! Generated files are up to date. `make crds` writes them anew.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ fn assert_generated(path: &str, expected: &str) {
     let differs = expected.lines().zip(found.lines()).position(|(a, b)| a != b);
     assert!(
         found == expected,
-        "{path} is not what src/api says (first difference at line {}): run SYNCFLOW_REGENERATE=1 cargo test --test manifests drift",
+        "{path} is not what src/api says (first difference at line {}): run `make crds`",
         differs.map_or_else(
             || expected.lines().count().min(found.lines().count()) + 1,
             |line| line + 1
@@ -32,7 +32,7 @@ fn assert_generated(path: &str, expected: &str) {
 
 #[test]
 fn crds_are_what_the_types_say() {
-    let mut files = BTreeSet::new();
+    let mut files = BTreeSet::from([root().join("crds/Kustomization")]);
     for crd in api::crds() {
         let file = format!("crds/{}.yaml", crd.spec.names.plural);
         files.insert(root().join(&file));
@@ -46,5 +46,24 @@ fn crds_are_what_the_types_say() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    assert_eq!(found, files, "crds/ has a file for each kind, and no other");
+    assert_eq!(
+        found, files,
+        "crds/ has a file for each kind, and only the Kustomization beside them"
+    );
+}
+
+#[test]
+fn the_kustomization_of_the_crds_lists_each_kind() {
+    let text = fs::read_to_string(root().join("crds/Kustomization")).unwrap();
+    let listed: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let expected: Vec<String> = api::crds()
+        .iter()
+        .map(|crd| format!("{}.yaml", crd.spec.names.plural))
+        .collect();
+    assert_eq!(listed["resources"], serde_json::json!(expected));
+}
+
+#[test]
+fn the_reference_page_is_what_the_types_say() {
+    assert_generated("docs/reference.md", &super::reference::page());
 }

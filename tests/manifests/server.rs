@@ -1,5 +1,6 @@
 //! A real API server takes what is shipped and refuses what must be refused, in words that name the field.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use futures::{StreamExt, stream};
@@ -7,13 +8,21 @@ use serde_json::Value;
 use syncflow_control_plane::{ControlPlane, StartOptions};
 
 use super::cases::CASES;
-use super::examples;
+use super::{examples, install};
 
 /// One server for all that this file promises: starting one takes longer than all of its checks.
 #[tokio::test]
 async fn the_api_server_agrees() {
     let server = ControlPlane::start(StartOptions::default()).await.unwrap();
-    server.apply(root().join("crds").as_path()).await.unwrap();
+    // As one command of a user, and again as the other.
+    let crds = root().join("crds");
+    server
+        .kubectl([OsStr::new("create"), OsStr::new("-k"), crds.as_os_str()])
+        .await
+        .unwrap()
+        .into_success()
+        .unwrap();
+    server.apply(crds.as_path()).await.unwrap();
     server
         .kubectl([
             "wait",
@@ -33,6 +42,8 @@ async fn the_api_server_agrees() {
     what_is_immutable_cannot_be_changed(&server).await;
     every_example_is_accepted(&server).await;
     the_short_names_the_category_and_the_columns_work(&server).await;
+    install::one_operator_for_the_cluster(&server).await;
+    install::one_operator_for_a_namespace(&server).await;
     server.stop().await.unwrap();
 }
 

@@ -127,11 +127,11 @@ impl Client {
         self.sessions.session(&self.config, &*self.transport, None).await
     }
 
-    /// Sends. After a 401 the token is renewed and the request sent once more: a 401 had no effect.
+    /// Sends. Where the token is not taken it is renewed and the request sent once more: such a refusal had no effect.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, CallFailure> {
         let session = self.session().await.map_err(CallFailure::without_effect)?;
         let response = self.send_with(&session, ask).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        if !refuses_session(&response) {
             return sort(ask.policy.action, response);
         }
         if errors::is_final_session_refusal(response.body()) {
@@ -145,7 +145,7 @@ impl Client {
             .await
             .map_err(CallFailure::without_effect)?;
         let response = self.send_with(&session, ask).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
+        if refuses_session(&response) {
             return Err(CallFailure::without_effect(errors::session_refused(
                 self.config.credential.name(),
             )));
@@ -210,6 +210,15 @@ fn below(instance: &Url, path: &str) -> Option<Url> {
     let url = instance.join(path).ok()?;
     (url.origin() == instance.origin() && url.username().is_empty() && url.path().starts_with("/services/"))
         .then_some(url)
+}
+
+/// 401 from the REST API; a 403 in plain text from `userinfo`, which is OAuth's.
+fn refuses_session(response: &http::Response<Bytes>) -> bool {
+    match response.status() {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => response.body().trim_ascii().starts_with(b"Bad_OAuth_Token"),
+        _ => false,
+    }
 }
 
 fn sort(action: &str, response: http::Response<Bytes>) -> Result<Reply, CallFailure> {

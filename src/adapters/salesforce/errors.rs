@@ -68,8 +68,9 @@ pub(super) fn session_refused(source: &str) -> RemoteError {
         "SessionRefused",
         format!(
             "Salesforce does not take the session that it has just given for {source}: check in Setup > Users > (the \
-             user) > Profile that API Enabled is set and that its login IP ranges and hours allow the operator, and \
-             in Setup > Session Settings that sessions are not bound to another address"
+             user) > Profile that API Enabled is set, that its password has not expired and that its login IP ranges \
+             and hours allow the operator, and in Setup > Session Settings that sessions are not bound to another \
+             address"
         ),
     )
 }
@@ -107,6 +108,13 @@ pub(super) fn whole_call(action: &str, about: &str, status: StatusCode, errors: 
         | "API_CURRENTLY_DISABLED"
         | "INVALID_QUERY_LOCATOR"
         | "OPERATION_TOO_LARGE" => failure::transient("ServiceUnavailable", what),
+        "INVALID_OPERATION_WITH_EXPIRED_PASSWORD" => failure::unauthenticated(
+            "PasswordExpired",
+            format!(
+                "{what}: the user's password has expired; set a new one (and put it into the Secret where it is used \
+                 for signing in), or give the user a profile whose passwords never expire"
+            ),
+        ),
         "API_DISABLED_FOR_ORG" => failure::misconfigured(
             "ApiDisabled",
             format!(

@@ -77,6 +77,12 @@ async fn an_expired_session_is_renewed_once_and_the_call_goes_on() {
 }
 
 #[tokio::test]
+async fn userinfo_refuses_an_expired_session_in_its_own_words_and_it_is_renewed_too() {
+    let (salesforce, _) = signed_in([Ok(answer(403, "Bad_OAuth_Token")), token("two"), user_info()]);
+    salesforce.identity().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_session_refused_right_after_sign_in_is_a_matter_for_a_person() {
     let (salesforce, script) = signed_in([expired(), token("two"), expired()]);
     let error = salesforce.identity().await.unwrap_err();

@@ -128,6 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn a_full_last_page_has_no_next() {
+        let last = Page {
+            total: 4,
+            limit: 2,
+            offset: 2,
+        };
+        assert_eq!(relations(last, false), ["first", "prev", "last"]);
+    }
+
+    #[test]
     fn links_keep_the_query_and_lead_to_the_instance() {
         let uri = "/api/now/table/incident?sysparm_query=a%3D1&sysparm_limit=2"
             .parse()

@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(take(&column, "blue", &[&red], &switches), Taken::Dropped);
         switches.allow_non_existing_choice = true;
         assert_eq!(take(&column, "blue", &[&red], &switches), set("blue"));
+        assert_eq!(take(&column, "", &[&red], &switches), Taken::Dropped);
     }
 
     #[test]

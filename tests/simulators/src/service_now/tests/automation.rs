@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::Actor;
-use crate::service_now::{BusinessRule, On};
+use crate::service_now::{Action, BusinessRule, On, Values, When};
+use std::sync::Arc;
 
 #[test]
 fn a_before_rule_rewrites_what_the_client_sent_in_the_same_answer() {
@@ -95,6 +96,22 @@ fn an_async_rule_edits_the_row_later_at_its_own_moment() {
         "1",
         "a rule does not answer to itself"
     );
+}
+
+#[test]
+fn an_async_rule_does_not_answer_to_itself_or_it_would_never_rest() {
+    let mut bench = Bench::new();
+    let append = |row: &mut Values| {
+        let text = row.entry("description".to_owned()).or_default();
+        text.push('!');
+    };
+    let when = When::Async { delay_seconds: 1 };
+    let rule = BusinessRule::new("Shout", "incident", when, Action::Rewrite(Arc::new(append)));
+    bench.instance.add_rule(rule);
+    let id = text(&bench.created("incident", json!({})), "sys_id");
+    bench.wait(60);
+    bench.get("/api/now/table/incident");
+    assert_eq!(bench.instance.row("incident", &id).unwrap()["description"], "!");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod calls;
 pub mod faults;
 pub mod front;
 pub mod model;
+pub mod quickstart;
 pub mod salesforce;
 pub mod service_now;
 mod simulator;

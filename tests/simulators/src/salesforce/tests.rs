@@ -1,1 +1,0 @@
-//! What the org promises over its API, a promise a test.

@@ -13,7 +13,7 @@ use super::schema::Schema;
 
 /// What a rule guards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum Operation {
     /// Seeing the row or field.
     Read,
@@ -31,7 +31,7 @@ pub enum Operation {
 
 /// Who passes a rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum Grant {
     /// Users with this role.
     Role(String),
@@ -41,6 +41,7 @@ pub enum Grant {
 
 /// One access rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Acl {
     /// The table, and its descendants that have no rule of their own.
     pub table: String,

@@ -11,11 +11,12 @@ use super::store::Values;
 
 /// When a business rule runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum When {
     /// In the transaction, before the row is stored: the writer sees the effect in the answer.
     Before,
     /// As an edit of its own, this many seconds after the write.
+    #[serde(rename_all = "camelCase")]
     Async {
         /// Seconds between the write and the rule's edit.
         delay_seconds: i64,
@@ -24,7 +25,7 @@ pub enum When {
 
 /// Which writes a business rule answers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum On {
     /// New rows.
     Insert,
@@ -38,7 +39,7 @@ pub enum On {
 
 /// What a business rule does.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum Action {
     /// Gives columns these values.
     Set(BTreeMap<String, String>),
@@ -61,6 +62,7 @@ impl fmt::Debug for Action {
 
 /// One business rule (`sys_script`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BusinessRule {
     /// The name, which error messages give.
     pub name: String,
@@ -143,6 +145,7 @@ fn owned(values: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// A data policy: what must, or must not, be given where a condition holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DataPolicy {
     /// The table, and its descendants.
     pub table: String,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an instance does with a query condition on a field that does not exist or may not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum InvalidQuery {
     /// The condition is dropped and the rest runs, which may return every row (ServiceNow docs: encoded query).
     Ignored,
@@ -19,7 +19,7 @@ pub enum InvalidQuery {
 
 /// What a read of a table that the user may not read answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum DeniedTable {
     /// 403 `User Not Authorized`.
     Forbidden,
@@ -29,7 +29,7 @@ pub enum DeniedTable {
 
 /// Whether a `sys_id` in the body of a POST becomes the row's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum ChosenSysId {
     /// It does.
     Honoured,
@@ -41,6 +41,7 @@ pub enum ChosenSysId {
 
 /// What happens to requests that share a session cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SessionQueue {
     /// Requests that may wait for the session; one more is answered 202 and never executed.
     pub depth: usize,
@@ -50,6 +51,7 @@ pub struct SessionQueue {
 
 /// One inbound REST rate-limit rule, counted per user over each clock hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RateLimit {
     /// `X-RateLimit-Rule`.
     pub rule: String,
@@ -61,7 +63,7 @@ pub struct RateLimit {
 
 /// The behaviours of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an independent instance property, named for a test to set"

@@ -171,10 +171,15 @@ fn the_admin_door_sets_up_what_code_can() {
         "acl",
         json!({"table": "u_asset", "field": "u_owner", "operation": "read", "grant": "nobody"}),
     );
-    let all = act("switches", json!({"invalid_query": "no_rows"}));
+    act(
+        "rule",
+        json!({"name": "Later", "table": "u_asset", "when": {"async": {"delaySeconds": 5}}, "on": "insertOrUpdate",
+        "condition": "u_kind=pc", "action": {"set": {"u_kind": ""}}}),
+    );
+    let all = act("switches", json!({"invalidQuery": "noRows"}));
     assert_eq!(
-        (&all["invalid_query"], &all["close_policy"]),
-        (&json!("no_rows"), &json!(true))
+        (&all["invalidQuery"], &all["closePolicy"]),
+        (&json!("noRows"), &json!(true))
     );
     let made = act(
         "create",

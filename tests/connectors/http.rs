@@ -85,7 +85,7 @@ async fn converse(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<V
         }
         Behaviour::Endless(bytes) => {
             let _ = stream.write_all(&bytes).await;
-            while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+            while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
         }
         Behaviour::HangUp => {}
         Behaviour::Silence => std::future::pending().await,

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::write::Request;
@@ -57,7 +58,8 @@ impl<'a> Inner<'a> {
                 },
             ],
             body: STANDARD.encode(&request.body),
-            exclude_response_headers: true,
+            // A new record's address is among them.
+            exclude_response_headers: request.method != Method::POST,
         }
     }
 }
@@ -79,4 +81,23 @@ pub(super) struct Serviced {
     /// Base64.
     #[serde(default)]
     pub(super) body: Option<String>,
+    #[serde(default)]
+    headers: Vec<ResponseHeader>,
+}
+
+impl Serviced {
+    /// The value of a header, whatever the case of its name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let named = self
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| header.value.as_str())
+    }
+}
+
+#[derive(Deserialize)]
+struct ResponseHeader {
+    name: String,
+    value: String,
 }

@@ -8,6 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -22,7 +23,7 @@ use super::row::{self, Row};
 use super::table::Scan;
 use crate::adapters::http::{call, failure};
 use crate::core::failure::Problem;
-use crate::core::ident::FieldName;
+use crate::core::ident::{FieldName, RecordId};
 use crate::core::schema::ObjectSchema;
 use crate::core::side::Side;
 use crate::core::value::Value;
@@ -39,6 +40,8 @@ pub(super) struct Request {
     pub(super) path: String,
     /// JSON.
     pub(super) body: Vec<u8>,
+    /// The record that is changed; `None` for a new one.
+    target: Option<RecordId>,
 }
 
 /// What became of one write, before anything is looked up.
@@ -83,6 +86,7 @@ impl Client {
                 method: Method::POST,
                 path: format!("/api/now/table/{table}?{PARAMETERS}"),
                 body: bytes_of(body),
+                target: None,
             }
         });
         let verdicts = self.send(Verb::Create, schema, requests.collect()).await?;
@@ -107,6 +111,7 @@ impl Client {
             method: Method::PATCH,
             path: format!("/api/now/table/{table}/{}?{PARAMETERS}", item.id),
             body: bytes_of(body(item.fields.iter())),
+            target: Some(item.id.clone()),
         });
         let verdicts = self.send(Verb::Update, schema, requests.collect()).await?;
         let settled = verdicts.into_iter().map(|verdict| match verdict {
@@ -142,9 +147,8 @@ impl Client {
             Verb::Create => "create",
             Verb::Update => "update",
         };
-        let sent = self
-            .write(action, request.method, &request.path, Bytes::from(request.body))
-            .await;
+        let body = Bytes::from(request.body);
+        let sent = self.write(action, request.method, &request.path, body).await;
         let response = match sent {
             Ok(response) => response,
             Err(CallError::Before(error)) => return Err(error),
@@ -158,7 +162,14 @@ impl Client {
             {
                 Err(errors::foreign_page(action, &response))
             }
-            Standing::Judge => Ok(self.judge_write(verb, schema, response.status(), response.body())),
+            Standing::Judge => {
+                let location = response
+                    .headers()
+                    .get(LOCATION)
+                    .and_then(|value| value.to_str().ok());
+                let known = request.target.or_else(|| made(location?));
+                Ok(self.judge_write(verb, schema, response.status(), response.body(), known))
+            }
         }
     }
 
@@ -205,12 +216,21 @@ impl Client {
             Ok(answer) => answer,
             Err(fault) => return Ok(all_unknown(format!("HTTP 200 and {fault}"))),
         };
-        Ok((0..requests.len())
-            .map(|index| self.judge_inner(verb, schema, &index.to_string(), &answer))
+        Ok(requests
+            .iter()
+            .enumerate()
+            .map(|(index, request)| self.judge_inner(verb, schema, request, &index.to_string(), &answer))
             .collect())
     }
 
-    fn judge_inner(&self, verb: Verb, schema: &ObjectSchema, id: &str, answer: &Answer) -> Verdict {
+    fn judge_inner(
+        &self,
+        verb: Verb,
+        schema: &ObjectSchema,
+        request: &Request,
+        id: &str,
+        answer: &Answer,
+    ) -> Verdict {
         let Some(serviced) = answer.serviced_requests.iter().find(|inner| inner.id == id) else {
             return unknown("the batch ended before this item was answered");
         };
@@ -229,11 +249,23 @@ impl Client {
         if !settled(status) {
             return unknown(seen(status));
         }
-        self.judge_write(verb, schema, status, &body)
+        let known = request
+            .target
+            .clone()
+            .or_else(|| made(serviced.header("location")?));
+        self.judge_write(verb, schema, status, &body, known)
     }
 
-    /// One write by its status and body: applied, refused, or unknown.
-    fn judge_write(&self, verb: Verb, schema: &ObjectSchema, status: StatusCode, body: &[u8]) -> Verdict {
+    /// One write by its status and body: applied, refused, or unknown. The answer shows nothing of a record that our
+    /// user may write and not read; then `known` tells which it is.
+    fn judge_write(
+        &self,
+        verb: Verb,
+        schema: &ObjectSchema,
+        status: StatusCode,
+        body: &[u8],
+        known: Option<RecordId>,
+    ) -> Verdict {
         if !status.is_success() {
             let error = errors::vendor_error(body).unwrap_or_default();
             let table = schema.object.as_str();
@@ -250,12 +282,12 @@ impl Client {
             Ok(_) => return unknown(format!("HTTP {} and an error", status.as_u16())),
             Err(fault) => return unknown(format!("HTTP {} and {fault}", status.as_u16())),
         };
-        match row::id(&row) {
-            Ok(id) => Verdict::Settled(WriteOutcome::Applied {
+        match row::id(&row).ok().or(known) {
+            Some(id) => Verdict::Settled(WriteOutcome::Applied {
                 id,
                 read_back: row::record(schema, &row).ok(),
             }),
-            Err(_) => unknown(format!("HTTP {} and a record without sys_id", status.as_u16())),
+            None => unknown(format!("HTTP {} and a record without sys_id", status.as_u16())),
         }
     }
 
@@ -309,6 +341,12 @@ impl Client {
             }),
         }
     }
+}
+
+/// The id of a new record, from the address that the answer gives it.
+fn made(location: &str) -> Option<RecordId> {
+    let path = location.split(['?', '#']).next()?;
+    RecordId::parse(Side::ServiceNow, path.rsplit('/').next()?).ok()
 }
 
 /// What the status of a whole answer says about whether the request was carried out.

@@ -276,3 +276,44 @@ async fn a_record_whose_answer_cannot_be_read_whole_is_applied_without_a_read_ba
     let outcome = create_one([Ok(answer(201, &bare.to_string()))]).await.unwrap();
     assert!(matches!(outcome, WriteOutcome::Applied { read_back: None, .. }));
 }
+
+#[tokio::test]
+async fn a_record_that_the_account_may_write_and_not_read_is_known_by_its_address() {
+    let mut response = answer(201, &json!({"result": {}}).to_string());
+    let address = format!("https://acme.service-now.com/api/now/table/incident/{}", id(5));
+    response
+        .headers_mut()
+        .insert("location", HeaderValue::try_from(address.clone()).unwrap());
+    let outcome = create_one([Ok(response)]).await.unwrap();
+    assert!(matches!(outcome, WriteOutcome::Applied { id: made, read_back: None } if made == id(5)));
+
+    let inner = |place: u32, headers: Json| {
+        let body = STANDARD.encode(json!({"result": {}}).to_string());
+        json!({"id": place.to_string(), "status_code": 201, "body": body, "headers": headers})
+    };
+    let serviced = [
+        inner(0, json!([{"name": "Location", "value": address}])),
+        inner(1, json!([])),
+    ];
+    let bench = bench([ok(
+        &json!({"serviced_requests": serviced, "unserviced_requests": []}),
+    )]);
+    let outcomes = bench
+        .service_now
+        .create(&schema(), &[new_record(1), new_record(2)])
+        .await
+        .unwrap();
+    assert!(matches!(&outcomes[0], WriteOutcome::Applied { id: made, .. } if *made == id(5)));
+    assert!(matches!(outcomes[1], WriteOutcome::Unknown { .. }));
+
+    let hidden = batch(
+        &[(0, 200, json!({"result": {}})), (1, 200, json!({"result": {}}))],
+        &[],
+    );
+    let outcomes = self::bench([hidden])
+        .service_now
+        .update(&schema(), &[change(1), change(2)])
+        .await
+        .unwrap();
+    assert!(matches!(&outcomes[1], WriteOutcome::Applied { id: made, read_back: None } if *made == id(2)));
+}

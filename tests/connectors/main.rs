@@ -5,4 +5,5 @@
 
 mod http;
 mod salesforce;
+mod servicenow;
 mod stack;

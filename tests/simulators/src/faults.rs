@@ -34,6 +34,12 @@ pub enum Effect {
     LoseRequest,
     /// The service acts on the request; the connection is closed without the answer.
     LoseAnswer,
+    /// The connection is closed at once; the service acts `millis` milliseconds later. What was looked for in vain
+    /// after a time-out can still come to be.
+    ActLater {
+        /// How much later, in milliseconds.
+        millis: u64,
+    },
     /// The service does not act; this comes instead of its answer.
     #[serde(rename_all = "camelCase")]
     StatusBefore(CannedAnswer),

@@ -238,11 +238,13 @@ impl Salesforce {
         for field in object.fields.iter().filter(|field| field.unique) {
             let value = record.get(&field.name).unwrap_or(&Value::Null);
             if let Some(holder) = self.store.holder(&object.name, field, value, save.id) {
-                let holder = holder.get(..15).unwrap_or(holder);
-                let message = format!(
-                    "duplicate value found: {} duplicates value on record with id: {holder}",
-                    field.name
-                );
+                let (field, holder) = if self.settings.duplicates_are_named {
+                    (field.name.as_str(), holder.get(..15).unwrap_or(holder))
+                } else {
+                    ("<unknown>", "<unknown>")
+                };
+                let message =
+                    format!("duplicate value found: {field} duplicates value on record with id: {holder}");
                 return Err(vec![ApiError::on_fields("DUPLICATE_VALUE", message, &[])]);
             }
         }

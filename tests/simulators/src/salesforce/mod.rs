@@ -61,7 +61,7 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 31..=68;
 const LONGEST_URI: usize = 16_384;
 
 /// One simulated org.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Salesforce {
     /// What is configurable about it.
     pub settings: Settings,

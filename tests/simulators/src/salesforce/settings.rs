@@ -39,6 +39,9 @@ pub struct Settings {
     pub row_lock_status: u16,
     /// The `errorCode` of a write to a record that is not there: `NOT_FOUND` or `INVALID_CROSS_REFERENCE_KEY`.
     pub missing_record_code: String,
+    /// Whether `DUPLICATE_VALUE` names the field and the record that holds the value; `<unknown>` where the user may not
+    /// see that record.
+    pub duplicates_are_named: bool,
     /// How a wrongly typed field fails a collection.
     pub wrong_type_fails: WrongType,
 }
@@ -55,6 +58,7 @@ impl Default for Settings {
             late_commit_seconds: 0,
             row_lock_status: 400,
             missing_record_code: "NOT_FOUND".into(),
+            duplicates_are_named: true,
             wrong_type_fails: WrongType::PerItem,
         }
     }

@@ -114,14 +114,22 @@ fn fold(text: &str, folds_case: bool) -> String {
     }
 }
 
+fn compare_text(one: &str, other: &str, folds_case: bool) -> Ordering {
+    if folds_case {
+        one.chars()
+            .flat_map(char::to_lowercase)
+            .cmp(other.chars().flat_map(char::to_lowercase))
+    } else {
+        one.cmp(other)
+    }
+}
+
 fn compare(value: &Value, operand: &Operand, folds_case: bool) -> Option<Ordering> {
     match (value, operand) {
         (Value::Null, Operand::Null) => Some(Ordering::Equal),
         (Value::Bool(value), Operand::Boolean(operand)) => Some(value.cmp(operand)),
         (Value::Number(value), Operand::Number(operand)) => value.as_f64()?.partial_cmp(operand),
-        (Value::String(value), Operand::Text(operand)) => {
-            Some(fold(value, folds_case).cmp(&fold(operand, folds_case)))
-        }
+        (Value::String(value), Operand::Text(operand)) => Some(compare_text(value, operand, folds_case)),
         _ => None,
     }
 }
@@ -197,7 +205,7 @@ pub(crate) fn in_order(order: &[SortKey], one: &Fields, other: &Fields) -> Order
 
 fn sorted(one: &Value, other: &Value, folds_case: bool) -> Ordering {
     match (one, other) {
-        (Value::String(one), Value::String(other)) => fold(one, folds_case).cmp(&fold(other, folds_case)),
+        (Value::String(one), Value::String(other)) => compare_text(one, other, folds_case),
         (Value::Number(one), Value::Number(other)) => one
             .as_f64()
             .zip(other.as_f64())

@@ -216,6 +216,19 @@ fn a_value_of_a_unique_field_is_taken_whatever_its_case_and_the_refusal_names_th
 }
 
 #[test]
+fn a_duplicate_of_what_the_user_may_not_see_is_unknown() {
+    let mut client = Client::new();
+    client.org.settings.duplicates_are_named = false;
+    client.create_case(&json!({"Stamp__c": "a"}));
+    let refused = client.refusal(Method::POST, "sobjects/Case", &json!({"Stamp__c": "a"}));
+    assert_eq!(refused.1, "DUPLICATE_VALUE");
+    assert_eq!(
+        refused.2,
+        "duplicate value found: <unknown> duplicates value on record with id: <unknown>"
+    );
+}
+
+#[test]
 fn writes_to_what_is_not_there_or_deleted_are_not_found() {
     let mut client = Client::new();
     let gone = client.create_case(&json!({}));

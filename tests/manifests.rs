@@ -21,3 +21,5 @@ mod install;
 mod reference;
 #[path = "manifests/server.rs"]
 mod server;
+#[path = "manifests/status.rs"]
+mod status;

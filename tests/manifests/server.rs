@@ -8,7 +8,7 @@ use serde_json::Value;
 use syncflow_control_plane::{ControlPlane, StartOptions};
 
 use super::cases::CASES;
-use super::{examples, install};
+use super::{examples, install, status};
 
 /// One server for all that this file promises: starting one takes longer than all of its checks.
 #[tokio::test]
@@ -42,6 +42,7 @@ async fn the_api_server_agrees() {
     what_is_immutable_cannot_be_changed(&server).await;
     every_example_is_accepted(&server).await;
     the_short_names_the_category_and_the_columns_work(&server).await;
+    status::every_part_of_a_status_is_kept_and_shown(&server).await;
     install::one_operator_for_the_cluster(&server).await;
     install::one_operator_for_a_namespace(&server).await;
     server.stop().await.unwrap();

@@ -3,40 +3,47 @@
 //! One changed link rewrites its whole page, and etcd keeps every revision until it compacts: pages are small, and the
 //! number of links is bounded. Flows beyond the bound belong in a database behind the same port.
 
-use std::collections::BTreeSet;
-
-use crate::core::ident::LinkId;
-use crate::core::link::Link;
 use crate::ports::StoreError;
 
-/// The most links that one flow may have. A link is never forgotten, so tombstones count.
-pub const MAX_LINKS: usize = 10_000;
+/// The bounds of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most links that one flow may have. A link is never forgotten, so tombstones count.
+    pub links: usize,
+    /// The largest page, in bytes.
+    pub page_bytes: usize,
+}
 
-/// From so many links on a flow is reported as close to its bound: nine tenths of [`MAX_LINKS`].
-pub const NEAR_LIMIT: usize = MAX_LINKS / 10 * 9;
+impl Limits {
+    /// Refuses a change that would bring a flow over its bound, before anything of it is written. Links that exist
+    /// may always be changed, also where the bound was passed by an older version of this program.
+    pub(super) const fn admit(self, known: usize, added: usize) -> Result<(), StoreError> {
+        let links = known.saturating_add(added);
+        if added == 0 || links <= self.links {
+            Ok(())
+        } else {
+            Err(StoreError::Full {
+                links,
+                limit: self.links,
+            })
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            links: 10_000,
+            page_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// From so many links on a flow is reported as close to its bound.
+pub const NEAR_LIMIT: usize = 9_000;
 
 /// Is a flow with so many links close to its bound? To be reported before [`StoreError::Full`] stops it.
 #[must_use]
 pub const fn near_limit(links: usize) -> bool {
     links >= NEAR_LIMIT
-}
-
-/// Refuses a change that would bring a flow over its bound, before anything of it is written. Links that exist may
-/// always be changed, also where the bound was passed by an older version of this program.
-pub(super) fn admit(known: usize, limit: usize, added: &BTreeSet<&LinkId>) -> Result<(), StoreError> {
-    let links = known.saturating_add(added.len());
-    if added.is_empty() || links <= limit {
-        Ok(())
-    } else {
-        Err(StoreError::Full { links, limit })
-    }
-}
-
-/// The ids of a change that a store does not know yet.
-pub(super) fn added(links: &[Link], mut known: impl FnMut(&LinkId) -> bool) -> BTreeSet<&LinkId> {
-    links
-        .iter()
-        .map(|link| &link.id)
-        .filter(|id| !known(id))
-        .collect()
 }

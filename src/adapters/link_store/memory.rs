@@ -5,14 +5,14 @@
 //! commit that is dropped there is a process that died with a part of its commit written. Several handles over the
 //! same state are several processes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use async_trait::async_trait;
 
-use super::limits;
+use super::limits::Limits;
 use crate::core::ident::LinkId;
 use crate::core::link::{Header, JournalEntry, Link};
 use crate::ports::{LinkStore, Snapshot, StoreChange, StoreError};
@@ -227,8 +227,12 @@ impl Shared {
 impl View {
     /// What a change writes where nothing was changed by others, in the order in which it is written.
     fn plan(&self, change: StoreChange) -> Result<Vec<Write>, StoreError> {
-        let added = limits::added(&change.links, |id| self.state.link(id).is_some());
-        limits::admit(self.state.links().count(), limits::MAX_LINKS, &added)?;
+        let added: BTreeSet<&LinkId> = change.links.iter().map(|link| &link.id).collect();
+        let added = added
+            .into_iter()
+            .filter(|id| self.state.link(id).is_none())
+            .count();
+        Limits::default().admit(self.state.links().count(), added)?;
         let mut writes = Vec::new();
         if !change.journal.is_empty() {
             writes.push(Write::Journal(change.journal));
@@ -320,21 +324,12 @@ async fn breathe() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::ident::RecordId;
+    use crate::adapters::link_store::examples::link;
     use crate::core::link::Phase;
-    use crate::core::side::{PerSide, Side};
-
-    fn link(number: u64, phase: Phase) -> Link {
-        let record = RecordId::parse(Side::Salesforce, &format!("500{number:015}")).unwrap();
-        Link {
-            phase,
-            ..Link::begin(Side::Salesforce, &record)
-        }
-    }
 
     fn change(numbers: std::ops::Range<u64>, phase: Phase) -> StoreChange {
         StoreChange {
-            links: numbers.map(|number| link(number, phase)).collect(),
+            links: numbers.map(|number| link(number, 2, phase)).collect(),
             journal: Vec::new(),
             header: Some(Header {
                 conflicts: 1,

@@ -1,9 +1,19 @@
 //! Salesforce's REST API as a pure model.
 //!
-//! [`Salesforce`] holds one org. [`routes`] says what a request is for; [`oauth`], [`describe`], [`query`], [`records`]
-//! and [`collections`] answer it; [`dml`] is the one way in which records are written, by clients and by people alike.
-//! [`settings`] holds what no source settles, [`admin`] and [`door`] the back door. Shapes, codes and texts follow Salesforce's REST API
-//! Developer Guide, recorded answers of real orgs, and what the common clients parse.
+//! Shapes, codes and texts follow Salesforce's REST API Developer Guide, recorded answers of real orgs, and what the
+//! common clients parse. What no source settles is a setting.
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `routes` | what a path and a method ask for, and the kind of call it counts as |
+//! | `oauth`, `users`, `limits` | signing in and sessions; rights; the day's allowance |
+//! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
+//! | `soql/`, `query` | the query language; rows in pages |
+//! | `records`, `collections` | one record a call, and many |
+//! | `screen`, `value`, `rules`, `dml`, `store` | the one way in which records are written, by clients and people alike |
+//! | `ids`, `error` | the forms of ids and of errors |
+//! | `settings` | what is configurable, with the facts on which sources disagree |
+//! | `admin`, `door` | what an administrator and people do, from code and as JSON |
 
 mod admin;
 mod collections;

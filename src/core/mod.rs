@@ -10,6 +10,7 @@
 //! - [`mapping`], [`rules`], [`merge`]: one value across, one record's conditions, one field's decision
 //! - [`plan`], [`creation`], [`settle`]: one link's next writes, a counterpart's making, an unknown outcome's reading
 //! - [`scan`], [`quarantine`]: how far reading got, and when a stuck record is tried again
+//! - [`retry`]: how long to wait before the next attempt
 //! - [`failure`]: the classes that every error of this crate falls into
 
 pub mod compile;
@@ -25,6 +26,7 @@ pub mod merge;
 pub mod plan;
 pub mod quarantine;
 pub mod record;
+pub mod retry;
 pub mod rules;
 pub mod scan;
 pub mod schema;

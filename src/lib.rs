@@ -12,6 +12,7 @@
 
 pub mod adapters;
 pub mod api;
+pub mod cli;
 pub mod controllers;
 pub mod core;
 pub mod engine;

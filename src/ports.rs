@@ -381,3 +381,18 @@ pub enum StoreError {
     #[error("link state is refused: {0}")]
     Forbidden(String),
 }
+
+impl StoreError {
+    /// The problem as a user reads it.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let text = self.to_string();
+        match self {
+            Self::Conflict => Problem::transient("LinkStateConflict", text),
+            Self::Full { .. } => Problem::human("LinkStateFull", text),
+            Self::Corrupt { .. } => Problem::human("LinkStateCorrupt", text),
+            Self::Unavailable(_) => Problem::transient("LinkStateUnavailable", text),
+            Self::Forbidden(_) => Problem::human("LinkStateForbidden", text),
+        }
+    }
+}

@@ -23,7 +23,7 @@ impl Backoff {
         let doublings = failures.saturating_sub(1).min(31);
         let step = self.first.saturating_mul(1 << doublings).min(self.cap);
         let half = step / 2;
-        half + fraction(step - half, chance)
+        half + fraction(step.saturating_sub(half), chance)
     }
 }
 
@@ -31,7 +31,7 @@ impl Backoff {
 #[must_use]
 pub fn jittered(interval: Duration, chance: u64) -> Duration {
     let tenth = interval / 10;
-    interval - tenth + fraction(tenth * 2, chance)
+    interval.saturating_sub(tenth) + fraction(tenth * 2, chance)
 }
 
 /// The part of `whole` that `chance` picks: nothing for 0, nearly all for `u64::MAX`.

@@ -39,16 +39,7 @@ impl CycleError {
         match self {
             Self::Remote { error, .. } => error.problem.clone(),
             Self::Blocked(problem) => problem.clone(),
-            Self::Store(error) => {
-                let text = error.to_string();
-                match error {
-                    StoreError::Conflict => Problem::transient("LinkStateConflict", text),
-                    StoreError::Full { .. } => Problem::human("LinkStateFull", text),
-                    StoreError::Corrupt { .. } => Problem::human("LinkStateCorrupt", text),
-                    StoreError::Unavailable(_) => Problem::transient("LinkStateUnavailable", text),
-                    StoreError::Forbidden(_) => Problem::human("LinkStateForbidden", text),
-                }
-            }
+            Self::Store(error) => error.problem(),
         }
     }
 

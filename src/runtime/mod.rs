@@ -1,1 +1,20 @@
-//! The process: start, leader lease, worker supervisor, readiness, metrics, telemetry, shutdown.
+//! What makes a process of it: start, the leader Lease, workers, probes, metrics, logs, shutdown.
+//!
+//! - [`supervisor`]: runs the workers
+//! - [`lease`]: one writer
+//! - [`connections`], [`secrets`]: what the engine's ports are in a cluster
+//! - [`clock`], [`entropy`]: time and chance of this machine
+//! - [`admin`], [`metrics`], [`readiness`], [`telemetry`]: what an administrator sees
+//! - [`shutdown`]: when to stop
+
+pub mod admin;
+pub mod clock;
+pub mod connections;
+pub mod entropy;
+pub mod lease;
+pub mod metrics;
+pub mod readiness;
+pub mod secrets;
+pub mod shutdown;
+pub mod supervisor;
+pub mod telemetry;

@@ -68,19 +68,31 @@ mod tests {
         };
         assert_eq!(evaluate(None, "me", seconds(0)), Decision::Acquire);
         assert_eq!(evaluate(Some(&vacated), "me", seconds(100)), Decision::Acquire);
-        assert_eq!(evaluate(Some(&held_by("")), "me", seconds(100)), Decision::Acquire);
+        assert_eq!(
+            evaluate(Some(&held_by("")), "me", seconds(100)),
+            Decision::Acquire
+        );
     }
 
     #[test]
     fn our_own_lease_is_renewed_even_when_it_looks_old() {
-        assert_eq!(evaluate(Some(&held_by("me")), "me", seconds(500)), Decision::Renew);
+        assert_eq!(
+            evaluate(Some(&held_by("me")), "me", seconds(500)),
+            Decision::Renew
+        );
     }
 
     #[test]
     fn another_holder_is_waited_for_until_we_have_seen_it_idle_for_its_whole_duration() {
         let other = held_by("other");
-        assert_eq!(evaluate(Some(&other), "me", seconds(100)), Decision::Wait(seconds(30)));
-        assert_eq!(evaluate(Some(&other), "me", seconds(129)), Decision::Wait(seconds(1)));
+        assert_eq!(
+            evaluate(Some(&other), "me", seconds(100)),
+            Decision::Wait(seconds(30))
+        );
+        assert_eq!(
+            evaluate(Some(&other), "me", seconds(129)),
+            Decision::Wait(seconds(1))
+        );
         assert_eq!(evaluate(Some(&other), "me", seconds(130)), Decision::Acquire);
     }
 }

@@ -39,14 +39,22 @@ pub struct LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// Time between two renewals: several fit into the duration, so that one that fails costs nothing.
+    /// Time between two renewals: many fit into the duration, so that a few that fail cost nothing.
     fn period(&self) -> Duration {
-        self.duration / 6
+        self.duration / 12
     }
 
     /// How much earlier than the rivals we stop believing.
     fn margin(&self) -> Duration {
         self.duration / 10
+    }
+
+    /// For how long at least we may write at any moment while all goes well: what a write batch has to fit into.
+    #[must_use]
+    pub fn floor(&self) -> Duration {
+        self.duration
+            .saturating_sub(self.margin())
+            .saturating_sub(self.period() * 2)
     }
 }
 
@@ -103,6 +111,11 @@ impl Lease {
         Arc::clone(&self.validity)
     }
 
+    /// Who we are.
+    pub fn identity(&self) -> &str {
+        &self.settings.identity
+    }
+
     /// Waits until the Lease is ours. `false` when `stop` came first.
     pub async fn acquire(&mut self, stop: &CancellationToken) -> bool {
         let mut announced = false;
@@ -111,13 +124,21 @@ impl Lease {
             self.sent.clear();
             let wait = match self.attempt().await {
                 Ok(Decision::Acquire | Decision::Renew) if self.validity.is_held() => {
-                    info!(lease = self.settings.name, identity = self.settings.identity, "lease acquired");
+                    info!(
+                        lease = self.settings.name,
+                        identity = self.settings.identity,
+                        "lease acquired"
+                    );
                     return true;
                 }
                 Ok(Decision::Acquire | Decision::Renew) => self.settings.period(),
                 Ok(Decision::Wait(left)) => {
                     if !announced {
-                        info!(lease = self.settings.name, holder = self.holder(), "waiting for the lease");
+                        info!(
+                            lease = self.settings.name,
+                            holder = self.holder(),
+                            "waiting for the lease"
+                        );
                         announced = true;
                     }
                     left.min(self.settings.period())
@@ -177,9 +198,17 @@ impl Lease {
             return;
         }
         spec.holder_identity = None;
-        match self.within(self.api.replace(&self.settings.name, &PostParams::default(), &lease)).await {
+        match self
+            .within(
+                self.api
+                    .replace(&self.settings.name, &PostParams::default(), &lease),
+            )
+            .await
+        {
             Ok(_) => info!(lease = self.settings.name, "lease given back"),
-            Err(error) => warn!(lease = self.settings.name, %error, "the lease could not be given back; it runs out"),
+            Err(error) => {
+                warn!(lease = self.settings.name, %error, "the lease could not be given back; it runs out");
+            }
         }
     }
 
@@ -197,7 +226,8 @@ impl Lease {
         let next = self.next_lease();
         let params = PostParams::default();
         let written = if next.metadata.resource_version.is_some() {
-            self.within(self.api.replace(&self.settings.name, &params, &next)).await
+            self.within(self.api.replace(&self.settings.name, &params, &next))
+                .await
         } else {
             self.within(self.api.create(&params, &next)).await
         };
@@ -208,7 +238,9 @@ impl Lease {
                 self.validity.hold_until(started.saturating_add(lasts));
                 Ok(decision)
             }
-            Err(AttemptError::Api(kube::Error::Api(status))) if status.is_conflict() || status.is_already_exists() => {
+            Err(AttemptError::Api(kube::Error::Api(status)))
+                if status.is_conflict() || status.is_already_exists() =>
+            {
                 debug!(lease = self.settings.name, "the lease changed under our write");
                 Ok(decision)
             }
@@ -219,7 +251,8 @@ impl Lease {
     /// The Lease that we want to write, based on the one last seen.
     fn next_lease(&mut self) -> LeaseObject {
         // Whole microseconds, as the Lease keeps them: it must come back equal.
-        let now = Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let now =
+            Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or(Timestamp::UNIX_EPOCH);
         self.sent.insert(now);
         while self.sent.len() > 16 {
             self.sent.pop_first();
@@ -263,12 +296,16 @@ impl Lease {
         };
         spec.holder_identity.as_deref() == Some(&self.settings.identity)
             && !self.sent.is_empty()
-            && spec.renew_time.as_ref().is_some_and(|time| !self.sent.contains(&time.0))
+            && spec
+                .renew_time
+                .as_ref()
+                .is_some_and(|time| !self.sent.contains(&time.0))
     }
 
     fn holder(&self) -> String {
         let spec = self.seen.as_ref().and_then(|(lease, _)| lease.spec.as_ref());
-        spec.and_then(|spec: &LeaseSpec| spec.holder_identity.clone()).unwrap_or_default()
+        spec.and_then(|spec: &LeaseSpec| spec.holder_identity.clone())
+            .unwrap_or_default()
     }
 
     /// No call may take longer than a period: the client's own retries would outlast the Lease.
@@ -283,13 +320,12 @@ impl Lease {
 
 fn observed(lease: &LeaseObject, unchanged_since: Duration) -> Observed {
     let spec = lease.spec.as_ref();
-    let seconds = spec.and_then(|spec| spec.lease_duration_seconds).unwrap_or_default();
+    let seconds = spec
+        .and_then(|spec| spec.lease_duration_seconds)
+        .unwrap_or_default();
     Observed {
         holder: spec.and_then(|spec| spec.holder_identity.clone()),
         duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         unchanged_since,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! Until when this process may write: the [`Fence`] that every write batch asks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::ports::{Clock, Fence};
@@ -82,14 +82,20 @@ mod tests {
     fn a_batch_is_permitted_only_when_it_ends_before_the_lease_does() {
         let clock = Arc::new(HandClock(Mutex::new(Duration::from_secs(100))));
         let validity = Validity::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        assert!(!validity.permits(Duration::ZERO), "nothing is permitted before the Lease is held");
+        assert!(
+            !validity.permits(Duration::ZERO),
+            "nothing is permitted before the Lease is held"
+        );
 
         validity.hold_until(Duration::from_secs(130));
         assert!(validity.permits(Duration::from_secs(29)));
         assert!(!validity.permits(Duration::from_secs(30)));
 
         *clock.0.lock().unwrap() = Duration::from_secs(131);
-        assert!(!validity.is_held(), "a process that slept through its Lease may not write");
+        assert!(
+            !validity.is_held(),
+            "a process that slept through its Lease may not write"
+        );
 
         validity.hold_until(Duration::from_secs(200));
         validity.end();

@@ -1,0 +1,96 @@
+//! A session that tells when its service no longer takes the credential, so that its Connection is proven at once and
+//! not only at its next turn.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::core::ident::{FieldName, ObjectName, RecordId};
+use crate::core::record::{Observation, Record};
+use crate::core::schema::ObjectSchema;
+use crate::core::value::Value;
+use crate::ports::{
+    ChangePage, ChangeQuery, CreateItem, Identity, Remote, RemoteError, RemoteErrorKind, RemoteLimits,
+    UpdateItem, WriteOutcome,
+};
+
+/// A session that tells.
+pub struct Watchful {
+    inner: Arc<dyn Remote>,
+    refused: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Watchful {
+    /// Calls `refused` each time a call of a flow ends with [`RemoteErrorKind::Unauthenticated`].
+    pub fn new(inner: Arc<dyn Remote>, refused: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            inner,
+            refused: Box::new(refused),
+        }
+    }
+
+    fn watch<T>(&self, result: Result<T, RemoteError>) -> Result<T, RemoteError> {
+        if let Err(error) = &result
+            && error.kind == RemoteErrorKind::Unauthenticated
+        {
+            (self.refused)();
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl Remote for Watchful {
+    /// The proof itself: its outcome is told by who asked for it.
+    async fn identity(&self) -> Result<Identity, RemoteError> {
+        self.inner.identity().await
+    }
+
+    async fn describe(&self, object: &ObjectName) -> Result<ObjectSchema, RemoteError> {
+        self.watch(self.inner.describe(object).await)
+    }
+
+    async fn read_changes(&self, query: &ChangeQuery) -> Result<ChangePage, RemoteError> {
+        self.watch(self.inner.read_changes(query).await)
+    }
+
+    async fn read_ids(
+        &self,
+        schema: &ObjectSchema,
+        ids: &[RecordId],
+        fields: &[FieldName],
+    ) -> Result<BTreeMap<RecordId, Observation>, RemoteError> {
+        self.watch(self.inner.read_ids(schema, ids, fields).await)
+    }
+
+    async fn find(
+        &self,
+        schema: &ObjectSchema,
+        field: &FieldName,
+        values: &[Value],
+        fields: &[FieldName],
+    ) -> Result<Vec<Record>, RemoteError> {
+        self.watch(self.inner.find(schema, field, values, fields).await)
+    }
+
+    async fn create(
+        &self,
+        schema: &ObjectSchema,
+        items: &[CreateItem],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        self.watch(self.inner.create(schema, items).await)
+    }
+
+    async fn update(
+        &self,
+        schema: &ObjectSchema,
+        items: &[UpdateItem],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        self.watch(self.inner.update(schema, items).await)
+    }
+
+    fn limits(&self) -> RemoteLimits {
+        self.inner.limits()
+    }
+}

@@ -1,0 +1,219 @@
+//! The only place that writes `status`: server-side apply on the subresource, whole, and only when it differs.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{ObjectMeta, Patch, PatchParams};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::error::{ReconcileError, kube_call};
+use super::events::transition;
+use crate::api::{Connection, ConnectionStatus, FieldMapping, FieldMappingStatus, SyncFlow, SyncFlowStatus};
+
+/// A kind whose status we write.
+pub trait Judged:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned
+{
+    /// Its status.
+    type Status: Clone + Default + PartialEq + Serialize + Send;
+    /// The field manager, and the reporter of events.
+    const CONTROLLER: &'static str;
+
+    /// The conditions of a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+}
+
+impl Judged for Connection {
+    type Status = ConnectionStatus;
+    const CONTROLLER: &'static str = "syncflow.io/connection";
+
+    fn conditions(status: &ConnectionStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+impl Judged for FieldMapping {
+    type Status = FieldMappingStatus;
+    const CONTROLLER: &'static str = "syncflow.io/field-mapping";
+
+    fn conditions(status: &FieldMappingStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+impl Judged for SyncFlow {
+    type Status = SyncFlowStatus;
+    const CONTROLLER: &'static str = "syncflow.io/sync-flow";
+
+    fn conditions(status: &SyncFlowStatus) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+/// Writes the statuses of one kind.
+pub struct StatusWriter<K: Judged> {
+    client: Client,
+    recorder: Recorder,
+    /// By namespace and name, what we wrote last. The cache lags behind our own writes: judging by it alone would
+    /// tell a transition twice.
+    written: Mutex<WrittenByName<K::Status>>,
+}
+
+type WrittenByName<S> = BTreeMap<(String, String), Written<S>>;
+
+struct Written<S> {
+    uid: Option<String>,
+    /// The version of the object that the write was based on: while the cache still shows it, the write is newer.
+    based_on: Option<String>,
+    status: S,
+}
+
+impl<K: Judged> StatusWriter<K> {
+    /// A writer; `instance` names this process in events.
+    pub fn new(client: Client, instance: &str) -> Self {
+        let reporter = Reporter {
+            controller: K::CONTROLLER.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            written: Mutex::default(),
+        }
+    }
+
+    /// Makes the status of the object with this metadata what `judge` says, given what it is. `cached` is the status
+    /// as the cache shows it. Nothing is written when nothing differs, or when the object is gone or is another one
+    /// by the same name.
+    pub async fn publish(
+        &self,
+        meta: &ObjectMeta,
+        cached: Option<&K::Status>,
+        judge: impl FnOnce(&K::Status) -> K::Status,
+    ) -> Result<(), ReconcileError> {
+        let key = key(meta)?;
+        let before = self.newest(&key, meta, cached);
+        let after = judge(&before);
+        if after == before {
+            return Ok(());
+        }
+        if !self.write(&key, meta, &after).await? {
+            self.forget(&key);
+            return Ok(());
+        }
+        self.remember(key.clone(), meta, after.clone());
+        self.tell(&key, meta, K::conditions(&before), K::conditions(&after))
+            .await;
+        Ok(())
+    }
+
+    /// Forgets objects that `exists` does not know any more.
+    pub fn retain(&self, exists: impl Fn(&str, &str) -> bool) {
+        self.lock().retain(|(namespace, name), _| exists(namespace, name));
+    }
+
+    /// `false` when there is no such object any more.
+    async fn write(
+        &self,
+        (namespace, name): &(String, String),
+        meta: &ObjectMeta,
+        status: &K::Status,
+    ) -> Result<bool, ReconcileError> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        // The UID is a precondition: an object that was deleted and made again is not ours to judge yet.
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": name, "uid": meta.uid},
+            "status": status,
+        });
+        let params = PatchParams::apply(K::CONTROLLER).force();
+        match kube_call(
+            "write status",
+            api.patch_status(name, &params, &Patch::Apply(&patch)),
+        )
+        .await
+        {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_gone() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tell(
+        &self,
+        key: &(String, String),
+        meta: &ObjectMeta,
+        before: &[Condition],
+        after: &[Condition],
+    ) {
+        let Some(event) = transition(before, after) else {
+            return;
+        };
+        let (namespace, name) = key;
+        let reason = event.reason.as_str();
+        info!(kind = %K::kind(&()), namespace, name, reason, note = event.note, "transition");
+        let object = k8s_openapi::api::core::v1::ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            namespace: Some(namespace.clone()),
+            name: Some(name.clone()),
+            uid: meta.uid.clone(),
+            ..Default::default()
+        };
+        if let Err(error) = kube_call("publish an event", self.recorder.publish(&event, &object)).await {
+            // The condition says the same; an event is a courtesy.
+            warn!(namespace, name, %error, "an event was not published");
+        }
+    }
+
+    fn newest(&self, key: &(String, String), meta: &ObjectMeta, cached: Option<&K::Status>) -> K::Status {
+        let written = self.lock();
+        match written.get(key) {
+            Some(ours) if ours.uid == meta.uid && ours.based_on == meta.resource_version => {
+                ours.status.clone()
+            }
+            _ => cached.cloned().unwrap_or_default(),
+        }
+    }
+
+    fn remember(&self, key: (String, String), meta: &ObjectMeta, status: K::Status) {
+        let written = Written {
+            uid: meta.uid.clone(),
+            based_on: meta.resource_version.clone(),
+            status,
+        };
+        self.lock().insert(key, written);
+    }
+
+    fn forget(&self, key: &(String, String)) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, WrittenByName<K::Status>> {
+        // A poisoned map is still a map of whole entries.
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(meta: &ObjectMeta) -> Result<(String, String), ReconcileError> {
+    let namespace = meta
+        .namespace
+        .clone()
+        .ok_or(ReconcileError::Incomplete("namespace"))?;
+    let name = meta.name.clone().ok_or(ReconcileError::Incomplete("name"))?;
+    Ok((namespace, name))
+}
+
+/// The namespace and name of an object that came from an API server.
+pub fn names_of<K: Resource>(object: &K) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::Error;
@@ -38,6 +39,9 @@ impl Default for StartOptions {
         }
     }
 }
+
+/// The one that [`ControlPlane::shared`] hands out.
+static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
 
 /// A running control plane. It ends with [`ControlPlane::stop`], on drop, or when this process ends.
 #[derive(Debug)]
@@ -78,6 +82,17 @@ impl ControlPlane {
                 other => return other,
             }
         }
+    }
+
+    /// One control plane for all tests of a process, started by whoever asks first: a start costs seconds, a namespace of
+    /// one's own costs nothing. It ends with the process.
+    ///
+    /// # Errors
+    /// As for [`ControlPlane::start`]; the next caller then tries again.
+    pub async fn shared() -> Result<&'static Self, Error> {
+        SHARED
+            .get_or_try_init(|| Self::start(StartOptions::default()))
+            .await
     }
 
     async fn start_once(programs: &Programs, deadline: Instant) -> Result<Self, Error> {

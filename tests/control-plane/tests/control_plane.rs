@@ -35,7 +35,7 @@ fn address_of(server: &str) -> SocketAddr {
 
 #[tokio::test]
 async fn a_service_account_may_do_what_its_role_says_and_nothing_else() {
-    let control_plane = ControlPlane::start(StartOptions::default()).await.unwrap();
+    let control_plane = ControlPlane::shared().await.unwrap();
     control_plane
         .apply(
             "
@@ -95,12 +95,11 @@ subjects:
             refused.stderr
         );
     }
-    control_plane.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn owned_objects_and_namespaces_are_collected() {
-    let control_plane = ControlPlane::start(StartOptions::default()).await.unwrap();
+    let control_plane = ControlPlane::shared().await.unwrap();
     let kubectl = async |arguments: &[&str]| {
         control_plane
             .kubectl(arguments)
@@ -109,13 +108,13 @@ async fn owned_objects_and_namespaces_are_collected() {
             .into_success()
             .unwrap()
     };
-    kubectl(&["create", "namespace", "team"]).await;
-    kubectl(&["create", "configmap", "owner", "--namespace=team"]).await;
+    kubectl(&["create", "namespace", "owners"]).await;
+    kubectl(&["create", "configmap", "owner", "--namespace=owners"]).await;
     let uid = kubectl(&[
         "get",
         "configmap",
         "owner",
-        "--namespace=team",
+        "--namespace=owners",
         "--output=jsonpath={.metadata.uid}",
     ])
     .await;
@@ -125,30 +124,32 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: owned
-  namespace: team
+  namespace: owners
   ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: owner, uid: {uid}}}]
 "
     );
     control_plane.apply(&owned).await.unwrap();
-    kubectl(&["delete", "configmap", "owner", "--namespace=team"]).await;
+    kubectl(&["delete", "configmap", "owner", "--namespace=owners"]).await;
     kubectl(&[
         "wait",
         "--for=delete",
         "configmap/owned",
-        "--namespace=team",
+        "--namespace=owners",
         "--timeout=120s",
     ])
     .await;
-    kubectl(&["delete", "namespace", "team", "--timeout=120s"]).await;
-    control_plane.stop().await.unwrap();
+    kubectl(&["delete", "namespace", "owners", "--timeout=120s"]).await;
 }
 
 #[tokio::test]
-async fn two_control_planes_run_side_by_side_and_know_nothing_of_each_other() {
+async fn two_control_planes_know_nothing_of_each_other_and_leave_nothing_behind() {
     let start = || ControlPlane::start(StartOptions::default());
     let (first, second) = tokio::join!(start(), start());
     let (first, second) = (first.unwrap(), second.unwrap());
-    assert_ne!(first.server(), second.server());
+    let (first_address, second_address) = (address_of(first.server()), address_of(second.server()));
+    let (first_folder, second_folder) = (first.folder().to_owned(), second.folder().to_owned());
+    assert_ne!(first_address, second_address);
+    assert_ne!(first_folder, second_folder);
 
     first
         .kubectl(["create", "namespace", "only-in-first"])
@@ -162,41 +163,28 @@ async fn two_control_planes_run_side_by_side_and_know_nothing_of_each_other() {
         .unwrap();
     assert!(elsewhere.stderr.contains("NotFound"), "{}", elsewhere.stderr);
 
+    assert!(listens(first_address));
     first.stop().await.unwrap();
+    assert!(!listens(first_address) && processes_of(&first_folder).is_empty() && !first_folder.exists());
+
     second
         .kubectl(["get", "namespaces"])
         .await
         .unwrap()
         .into_success()
         .unwrap();
-    second.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn stopping_and_dropping_leave_no_process_and_no_file() {
-    let started = ControlPlane::start(StartOptions::default()).await.unwrap();
-    let (folder, address) = (started.folder().to_owned(), address_of(started.server()));
-    assert!(listens(address));
-    started.stop().await.unwrap();
-    assert!(!listens(address));
-    assert!(!folder.exists());
-
-    let started = ControlPlane::start(StartOptions::default()).await.unwrap();
-    let (folder, address) = (started.folder().to_owned(), address_of(started.server()));
-    drop(started);
-    assert!(!listens(address));
-    assert!(!folder.exists());
+    drop(second);
+    assert!(!listens(second_address) && processes_of(&second_folder).is_empty() && !second_folder.exists());
 }
 
 #[tokio::test]
 async fn a_refused_manifest_is_an_error_that_quotes_the_reason() {
-    let control_plane = ControlPlane::start(StartOptions::default()).await.unwrap();
+    let control_plane = ControlPlane::shared().await.unwrap();
     let refused = control_plane
         .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: Not_A_Name}}")
         .await;
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("Not_A_Name"), "{message}");
-    control_plane.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -82,10 +82,10 @@ impl Admin for Salesforce {
     /// | `fields` | `{object, field: {name, type, …}}`, keys as in `describe` |
     /// | `objects` | `{name, label}` |
     /// | `access` | `{user, object, field, access: hidden \| readOnly \| write}` or `{user, object, rights: {read, create, update, delete}}` |
-    /// | `validation-rules`, `triggers`, `row-locks` | [`ValidationRule`], [`Trigger`], [`RowLock`] |
+    /// | `validation-rules`, `triggers`, `row-locks` | `ValidationRule`, `Trigger`, `RowLock` |
     /// | `clear-rules`, `revoke-sessions`, `drop-cursors` | nothing |
     /// | `requests-used-elsewhere` | a number |
-    /// | `settings` | any of the keys of [`Settings`] |
+    /// | `settings` | any of the keys of `Settings` |
     fn administer(&mut self, action: &str, body: &Value, _: Timestamp) -> Result<Value, AdminError> {
         match action {
             "users" => self.administer_user(&read(body)?)?,

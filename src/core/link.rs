@@ -2,7 +2,7 @@
 //!
 //! Nothing here holds a value of a record: bases and intents are keyed fingerprints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ pub struct Link {
     /// Pairs of fields that wait for a value the mapping can carry, with the reason code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<FieldKey, Reason>,
+    /// Pairs of fields whose sides were left unequal when their base was taken.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tolerated: BTreeSet<FieldKey>,
     /// Has a change that was read and planned, and not sent yet although the cursor may have passed it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deferred: bool,
@@ -93,6 +96,7 @@ impl Link {
             quarantine: None,
             in_rules: PerSide::default(),
             held: BTreeMap::new(),
+            tolerated: BTreeSet::new(),
             deferred: false,
             flips: None,
         }

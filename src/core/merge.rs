@@ -22,6 +22,9 @@ pub struct FieldState<'a> {
     pub current: PerSide<Option<&'a Value>>,
     /// Against the base: did each side change? `None` when there is no base.
     pub changed: Option<PerSide<bool>>,
+    /// Were the two sides left unequal when the base was taken ([`Decision::Tolerate`])? Then what the target holds
+    /// is somebody's, and overwriting it leaves a trace.
+    pub tolerated: bool,
 }
 
 /// When each record was last changed by somebody else than us, corrected to one clock. `None`: never seen.
@@ -34,6 +37,9 @@ pub enum Decision {
     Keep,
     /// Both sides are taken as agreed; nothing is written.
     Adopt,
+    /// Both sides are taken as they are, although unequal: an edit at the target of a one-way field that is left
+    /// alone, or an empty source that does not wipe what it meets. Nothing is written until the source changes.
+    Tolerate,
     /// `side` is to hold `value`.
     Write {
         /// The side written.
@@ -65,7 +71,7 @@ pub fn decide(pair: &FieldPair, state: &FieldState<'_>, foreign: ForeignChanges)
     match state.changed {
         None => first_meeting(pair, current, foreign),
         Some(changed) => match one_way_target(pair.direction) {
-            Some(target) => one_way(pair, current, changed, target),
+            Some(target) => one_way(pair, current, changed, target, state.tolerated),
             None => two_way(pair, current, changed, foreign),
         },
     }
@@ -99,7 +105,13 @@ fn two_way(
     }
 }
 
-fn one_way(pair: &FieldPair, current: PerSide<&Value>, changed: PerSide<bool>, target: Side) -> Decision {
+fn one_way(
+    pair: &FieldPair,
+    current: PerSide<&Value>,
+    changed: PerSide<bool>,
+    target: Side,
+    tolerated: bool,
+) -> Decision {
     let source_changed = changed[target.other()];
     let target_changed = changed[target];
     if !source_changed && !target_changed {
@@ -109,12 +121,12 @@ fn one_way(pair: &FieldPair, current: PerSide<&Value>, changed: PerSide<bool>, t
         return Decision::Adopt;
     }
     match (source_changed, pair.drift) {
-        (false, DriftPolicy::Ignore) => Decision::Adopt,
+        (false, DriftPolicy::Ignore) => Decision::Tolerate,
         (_, _) => write(
             pair,
             target,
             current,
-            target_changed.then_some(JournalCause::Drift),
+            (target_changed || tolerated).then_some(JournalCause::Drift),
             false,
         ),
     }
@@ -130,7 +142,7 @@ fn first_meeting(pair: &FieldPair, current: PerSide<&Value>, foreign: ForeignCha
     if let Some(target) = one_way_target(pair.direction) {
         // An empty source never wipes what it meets for the first time.
         return if empty[target.other()] {
-            Decision::Adopt
+            Decision::Tolerate
         } else {
             write(
                 pair,

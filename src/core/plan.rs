@@ -141,7 +141,11 @@ impl<'a> PairState<'a> {
         });
         Self {
             pair,
-            state: FieldState { current, changed },
+            state: FieldState {
+                current,
+                changed,
+                tolerated: link.tolerated.contains(&pair.key),
+            },
             prints,
         }
     }
@@ -202,7 +206,7 @@ fn merge_fields(
     for PairState { pair, state, prints } in states {
         match decide(pair, state, foreign) {
             Decision::Keep => {}
-            Decision::Adopt => {
+            decision @ (Decision::Adopt | Decision::Tolerate) => {
                 if let (Some(salesforce), Some(service_now)) =
                     (prints.salesforce.clone(), prints.service_now.clone())
                 {
@@ -213,6 +217,11 @@ fn merge_fields(
                             service_now,
                         },
                     );
+                }
+                if decision == Decision::Tolerate {
+                    plan.link.tolerated.insert(pair.key.clone());
+                } else {
+                    plan.link.tolerated.remove(&pair.key);
                 }
             }
             Decision::Hold(why) => {

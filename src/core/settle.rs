@@ -56,6 +56,7 @@ pub fn apply_update(
                     dropped,
                 ));
                 if !dropped {
+                    next.tolerated.remove(&pair.key);
                     // It came in the answer to this very write: it is what our value became there.
                     next.bases
                         .insert(pair.key.clone(), agreed(side, &field.from, &stands_print));
@@ -214,6 +215,7 @@ pub fn settle_update(
             Standing::Other => applied,
         };
         if moved {
+            next.tolerated.remove(&pair.key);
             next.bases
                 .insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
         }

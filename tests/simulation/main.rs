@@ -68,9 +68,17 @@ fn no_edit_is_lost_or_invented_no_record_is_doubled_and_nothing_is_written_at_re
     println!("{seeds} seeds: {summaries:?}");
     let mut failures = failures;
     failures.sort_by_key(|(seed, _)| *seed);
-    let shown: Vec<String> =
-        failures.iter().take(5).map(|(seed, failure)| format!("seed {seed}: {failure}")).collect();
-    assert!(failures.is_empty(), "{} of {seeds} seeds failed\n{}", failures.len(), shown.join("\n"));
+    let shown: Vec<String> = failures
+        .iter()
+        .take(5)
+        .map(|(seed, failure)| format!("seed {seed}: {failure}"))
+        .collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {seeds} seeds failed\n{}",
+        failures.len(),
+        shown.join("\n")
+    );
     // A simulation in which nothing happens proves nothing.
     assert!(summaries.edits > seeds && summaries.crashes > seeds && summaries.lost_answers > seeds / 10);
     assert!(summaries.conflicts > 0 && summaries.links > seeds);

@@ -47,7 +47,10 @@ pub fn judge(
     for link in state.links() {
         let Some(pair) = link.pair() else { continue };
         if link.phase != Phase::Active {
-            return Err(format!("link {} ended {:?} although both records are in the rules", link.id, link.phase));
+            return Err(format!(
+                "link {} ended {:?} although both records are in the rules",
+                link.id, link.phase
+            ));
         }
         let pair = pair.map(|_, id| id.as_str().to_owned());
         for field in &definition.fields {
@@ -62,7 +65,9 @@ pub fn judge(
 fn no_duplicates(world: &World) -> Result<(), String> {
     let mut made: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in &world.events {
-        let Event::Wrote { side, write } = event else { continue };
+        let Event::Wrote { side, write } = event else {
+            continue;
+        };
         if write.kind != WriteKind::Created || !matches!(write.actor, Actor::Api(_)) {
             continue;
         }
@@ -72,7 +77,10 @@ fn no_duplicates(world: &World) -> Result<(), String> {
             return Err(format!("{side} {} was made without a stamp", write.id));
         };
         if self::record(world, stamp.side, stamp.id.as_str()).is_none() {
-            return Err(format!("{side} {} was made for {} {}, which does not exist", write.id, stamp.side, stamp.id));
+            return Err(format!(
+                "{side} {} was made for {} {}, which does not exist",
+                write.id, stamp.side, stamp.id
+            ));
         }
         made.entry(stamp.to_string()).or_default().push(write.id.clone());
     }
@@ -89,8 +97,11 @@ fn everything_has_its_counterpart(
     definition: &FlowDefinition,
 ) -> Result<(), String> {
     for side in Side::BOTH {
-        let linked: BTreeSet<&str> =
-            state.links().filter(|link| link.pair().is_some()).filter_map(|link| Some(link.ids[side].as_ref()?.as_str())).collect();
+        let linked: BTreeSet<&str> = state
+            .links()
+            .filter(|link| link.pair().is_some())
+            .filter_map(|link| Some(link.ids[side].as_ref()?.as_str()))
+            .collect();
         for id in ids(world, side) {
             if definition.direction.originates(side) && !linked.contains(id.as_str()) {
                 return Err(format!("{side} {id} is in the rules and has no counterpart"));
@@ -109,19 +120,30 @@ fn judge_field(
     field: &FieldDefinition,
 ) -> Result<u64, String> {
     let finals = PerSide::from_fn(|side| {
-        record(world, side, &pair[side]).map_or_else(String::new, |record| record.get(field.fields[side].as_str()).map_or_else(String::new, text))
+        record(world, side, &pair[side]).map_or_else(String::new, |record| {
+            record
+                .get(field.fields[side].as_str())
+                .map_or_else(String::new, text)
+        })
     });
     let touches = touches(world, pair, field);
-    let label = format!("{} ⇄ {} of {}", field.fields.salesforce, field.fields.service_now, link.id);
-    converged(definition, field, &finals, &touches, paired_at(world, pair)).map_err(|why| format!("{label}: {why}"))?;
+    let label = format!(
+        "{} ⇄ {} of {}",
+        field.fields.salesforce, field.fields.service_now, link.id
+    );
+    converged(definition, field, &finals, &touches, paired_at(world, pair))
+        .map_err(|why| format!("{label}: {why}"))?;
     not_invented(definition, field, link, &touches).map_err(|why| format!("{label}: {why}"))?;
     if !field.values.is_empty() {
         // Choices are not unique, so which edit a value came from cannot be told.
         return Ok(0);
     }
-    let journalled: BTreeSet<&str> =
-        state.journal().filter(|entry| entry.link == link.id).map(|entry| entry.lost.as_str()).collect();
-    nothing_lost(world, definition, field, &finals, &touches, &journalled).map_err(|why| format!("{label}: {why}"))
+    let journalled: BTreeSet<&str> = state
+        .journal()
+        .filter(|entry| entry.link == link.id)
+        .map(|entry| entry.lost.as_str())
+        .collect();
+    nothing_lost(world, &finals, &touches, &journalled).map_err(|why| format!("{label}: {why}"))
 }
 
 fn converged(
@@ -131,8 +153,8 @@ fn converged(
     touches: &[Touch],
     paired_at: usize,
 ) -> Result<(), String> {
-    let equal = finals.salesforce == finals.service_now
-        || field.values.iter().any(|row| row.values == *finals);
+    let equal =
+        finals.salesforce == finals.service_now || field.values.iter().any(|row| row.values == *finals);
     let target = match field.direction {
         FieldDirection::TwoWay => None,
         FieldDirection::ToSalesforce => Some(Side::Salesforce),
@@ -140,11 +162,17 @@ fn converged(
     };
     // With `Ignore` an edit at the target stands until the source changes.
     let left_alone = definition.drift == DriftPolicy::Ignore
-        && target.is_some_and(|target| touches.iter().any(|touch| touch.by_person && touch.side == target));
+        && target.is_some_and(|target| {
+            touches
+                .iter()
+                .any(|touch| touch.by_person && touch.side == target)
+        });
     // An empty source never wipes what it meets for the first time.
     let met_filled = target.is_some_and(|target| {
         finals[target.other()].is_empty()
-            && !touches.iter().any(|touch| touch.by_person && touch.at > paired_at)
+            && !touches
+                .iter()
+                .any(|touch| touch.by_person && touch.at > paired_at)
     });
     if equal || left_alone || met_filled {
         Ok(())
@@ -161,9 +189,17 @@ fn not_invented(
     touches: &[Touch],
 ) -> Result<(), String> {
     let mut known: BTreeSet<&str> = BTreeSet::from([""]);
-    known.extend(field.values.iter().flat_map(|row| [row.values.salesforce.as_str(), row.values.service_now.as_str()]));
+    known.extend(
+        field
+            .values
+            .iter()
+            .flat_map(|row| [row.values.salesforce.as_str(), row.values.service_now.as_str()]),
+    );
     for side in Side::BOTH {
-        let set = definition.sides[side].on_create.iter().filter(|set| set.field == field.fields[side]);
+        let set = definition.sides[side]
+            .on_create
+            .iter()
+            .filter(|set| set.field == field.fields[side]);
         known.extend(set.map(|set| set.value.as_str()));
     }
     for touch in touches {
@@ -173,7 +209,10 @@ fn not_invented(
             // The service numbers its own records.
             known.insert(&touch.after);
         } else if !known.contains(touch.after.as_str()) {
-            return Err(format!("{} got {:?}, which nobody wrote on link {}", touch.side, touch.after, link.id));
+            return Err(format!(
+                "{} got {:?}, which nobody wrote on link {}",
+                touch.side, touch.after, link.id
+            ));
         }
     }
     Ok(())
@@ -182,8 +221,6 @@ fn not_invented(
 /// Every value that a user wrote is final, or superseded by a later edit that knew it, or in the journal.
 fn nothing_lost(
     world: &World,
-    definition: &FlowDefinition,
-    field: &FieldDefinition,
     finals: &PerSide<String>,
     touches: &[Touch],
     journalled: &BTreeSet<&str>,
@@ -194,21 +231,23 @@ fn nothing_lost(
             continue;
         }
         let later = &touches[index + 1..];
-        let superseded_here = later.iter().any(|touch| touch.by_person && touch.side == edit.side);
-        let known_there = later.iter().position(|touch| {
-            !touch.by_person && touch.side != edit.side && touch.after == edit.after
+        let superseded_here = later
+            .iter()
+            .any(|touch| touch.by_person && touch.side == edit.side);
+        let known_there = later
+            .iter()
+            .position(|touch| !touch.by_person && touch.side != edit.side && touch.after == edit.after);
+        let superseded_there = known_there.is_some_and(|at| {
+            later[at..]
+                .iter()
+                .any(|touch| touch.by_person && touch.side != edit.side)
         });
-        let superseded_there = known_there
-            .is_some_and(|at| later[at..].iter().any(|touch| touch.by_person && touch.side != edit.side));
-        let target_edit = !field.direction.writes(edit.side.other());
         if superseded_here || superseded_there {
             continue;
         }
-        if target_edit && definition.drift == DriftPolicy::Ignore {
-            // Left alone until the source changes, which then wins.
-            continue;
-        }
-        let overwritten = later.iter().find(|touch| !touch.by_person && touch.side == edit.side && touch.before == edit.after);
+        let overwritten = later
+            .iter()
+            .find(|touch| !touch.by_person && touch.side == edit.side && touch.before == edit.after);
         let looked = overwritten.is_some_and(|touch| {
             world.events[edit.at..touch.at]
                 .iter()
@@ -246,8 +285,13 @@ fn touches(world: &World, pair: &PerSide<String>, field: &FieldDefinition) -> Ve
         .iter()
         .enumerate()
         .filter_map(|(at, event)| {
-            let Event::Wrote { side, write } = event else { return None };
-            let change = write.changed.get(field.fields[*side].as_str()).filter(|_| write.id == pair[*side])?;
+            let Event::Wrote { side, write } = event else {
+                return None;
+            };
+            let change = write
+                .changed
+                .get(field.fields[*side].as_str())
+                .filter(|_| write.id == pair[*side])?;
             Some(Touch {
                 at,
                 side: *side,
@@ -266,7 +310,10 @@ fn story(world: &World, pair: &PerSide<String>, field: &FieldDefinition) -> Stri
         .iter()
         .map(|touch| {
             let who = if touch.by_person { "person" } else { "flow" };
-            format!("  {:>5} {who:>6} {}: {:?} -> {:?}", touch.at, touch.side, touch.before, touch.after)
+            format!(
+                "  {:>5} {who:>6} {}: {:?} -> {:?}",
+                touch.at, touch.side, touch.before, touch.after
+            )
         })
         .collect();
     lines.join("\n")
@@ -277,7 +324,10 @@ pub fn tell(world: &World, state: &MemoryState, definition: &FlowDefinition) {
     println!("{definition:#?}");
     for (at, event) in world.events.iter().enumerate() {
         if let Event::Wrote { side, write } = event {
-            println!("{at:>5} {} {side} {} {:?} {:?} {:?}", write.at, write.id, write.kind, write.actor, write.changed);
+            println!(
+                "{at:>5} {} {side} {} {:?} {:?} {:?}",
+                write.at, write.id, write.kind, write.actor, write.changed
+            );
         }
     }
     for link in state.links() {
@@ -307,7 +357,9 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |float| float.to_string()),
+        Value::Number(number) => number
+            .as_f64()
+            .map_or_else(|| number.to_string(), |float| float.to_string()),
         Value::Object(reference) => reference.get("value").map_or_else(String::new, text),
         other => other.to_string(),
     }

@@ -61,7 +61,9 @@ impl People {
             self.create(world, side, in_rules);
             return;
         }
-        let Some(id) = some_record(world, side) else { return };
+        let Some(id) = some_record(world, side) else {
+            return;
+        };
         self.edits += 1;
         let n = self.unique(side);
         let choice = world.chance.below(12);
@@ -98,7 +100,10 @@ impl People {
         let edit = fields(edit);
         let edited = match side {
             Side::Salesforce => world.salesforce.model.edit_as_person("Case", id, &edit, at, USER),
-            Side::ServiceNow => world.service_now.model.edit_as_person("incident", id, &edit, at, USER),
+            Side::ServiceNow => world
+                .service_now
+                .model
+                .edit_as_person("incident", id, &edit, at, USER),
         };
         edited.expect("people can edit records");
         world.audit();
@@ -109,7 +114,12 @@ impl People {
     /// Before the end everybody brings every record into the rules, so that nothing may be left undone.
     pub fn bring_everything_in(&mut self, world: &mut World) {
         for id in ids(world, Side::Salesforce) {
-            self.edit(world, Side::Salesforce, &id, json!({"ServiceNow_Assignment_Group__c": "Product"}));
+            self.edit(
+                world,
+                Side::Salesforce,
+                &id,
+                json!({"ServiceNow_Assignment_Group__c": "Product"}),
+            );
         }
         for id in ids(world, Side::ServiceNow) {
             self.edit(world, Side::ServiceNow, &id, json!({"category": "database"}));
@@ -127,12 +137,18 @@ pub fn ids(world: &World, side: Side) -> Vec<String> {
         Side::Salesforce => (world.salesforce.model.records("Case"), "Id"),
         Side::ServiceNow => (world.service_now.model.records("incident"), "sys_id"),
     };
-    records.iter().map(|record| record[key].as_str().expect("an id").to_owned()).collect()
+    records
+        .iter()
+        .map(|record| record[key].as_str().expect("an id").to_owned())
+        .collect()
 }
 
 /// A record, more often a young one.
 fn some_record(world: &mut World, side: Side) -> Option<String> {
     let ids = ids(world, side);
-    let index = world.chance.below(ids.len() as u64).max(world.chance.below(ids.len() as u64));
+    let index = world
+        .chance
+        .below(ids.len() as u64)
+        .max(world.chance.below(ids.len() as u64));
     ids.get(usize::try_from(index).ok()?).cloned()
 }

@@ -46,7 +46,10 @@ impl Process {
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy(Arc::clone(world)));
         let transport = |side| -> Arc<dyn Transport> {
             Arc::new(Retrying::new(
-                Arc::new(SimTransport { side, world: Arc::clone(world) }),
+                Arc::new(SimTransport {
+                    side,
+                    world: Arc::clone(world),
+                }),
                 Arc::clone(&clock),
                 Arc::clone(&entropy),
                 RetryPolicy::default(),
@@ -58,13 +61,17 @@ impl Process {
             Arc::clone(&clock),
         );
         let service_now = ServiceNow::new(
-            ServiceNowConfig { instance_url: INSTANCE_URL.parse().unwrap() },
+            ServiceNowConfig {
+                instance_url: INSTANCE_URL.parse().unwrap(),
+            },
             Arc::new(InstanceCredential),
             transport(Side::ServiceNow),
             Arc::clone(&clock),
         );
-        let remotes: PerSide<Arc<dyn Remote>> =
-            PerSide { salesforce: Arc::new(salesforce), service_now: Arc::new(service_now) };
+        let remotes: PerSide<Arc<dyn Remote>> = PerSide {
+            salesforce: Arc::new(salesforce),
+            service_now: Arc::new(service_now),
+        };
         let parts = WorkerParts {
             definition: definition.clone(),
             remotes,
@@ -77,7 +84,12 @@ impl Process {
         let (control, told) = watch::channel(Control::default());
         let (reported, reports) = watch::channel(FlowReport::default());
         let worker = Worker::new(parts).with_tuning(tuning).run(told, reported);
-        Self { worker: Box::pin(worker), woken: Arc::default(), reports, _control: control }
+        Self {
+            worker: Box::pin(worker),
+            woken: Arc::default(),
+            reports,
+            _control: control,
+        }
     }
 
     /// Polls once.
@@ -87,7 +99,11 @@ impl Process {
         let polled = self.worker.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending(), "a worker never gives up");
         debug_assert!(matches!(polled, Poll::Pending));
-        if self.woken.0.load(Ordering::Relaxed) { Stepped::Busy } else { Stepped::Asleep }
+        if self.woken.0.load(Ordering::Relaxed) {
+            Stepped::Busy
+        } else {
+            Stepped::Asleep
+        }
     }
 
     /// Runs for so many virtual milliseconds.
@@ -137,7 +153,10 @@ struct InstanceCredential;
 #[async_trait]
 impl CredentialSource<ServiceNowCredential> for InstanceCredential {
     async fn credential(&self) -> Result<ServiceNowCredential, Problem> {
-        Ok(ServiceNowCredential::Basic { username: SN_USER.into(), password: SN_PASSWORD.into() })
+        Ok(ServiceNowCredential::Basic {
+            username: SN_USER.into(),
+            password: SN_PASSWORD.into(),
+        })
     }
 
     fn name(&self) -> &str {

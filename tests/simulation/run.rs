@@ -47,8 +47,12 @@ pub fn run(seed: u64, loud: bool) -> Result<Summary, String> {
     let settings = settings::draw(&mut chance);
     let salesforce = settings::salesforce(&mut chance);
     let service_now = settings::service_now(&mut chance, seed);
-    let world: Shared =
-        Arc::new(Mutex::new(World::new(chance.next(), salesforce, service_now, settings::beginning())));
+    let world: Shared = Arc::new(Mutex::new(World::new(
+        chance.next(),
+        salesforce,
+        service_now,
+        settings::beginning(),
+    )));
     let store = MemoryStore::new();
     let mut people = People::default();
     for _ in 0..1 + chance.below(4) {
@@ -98,7 +102,9 @@ pub fn run(seed: u64, loud: bool) -> Result<Summary, String> {
         println!("{report:#?}");
     }
     if before != after {
-        return Err(format!("at rest something was written: (services, store) went from {before:?} to {after:?}"));
+        return Err(format!(
+            "at rest something was written: (services, store) went from {before:?} to {after:?}"
+        ));
     }
     let unseen = oracle::judge(&world, &state, &settings.definition, &report)?;
     Ok(Summary {

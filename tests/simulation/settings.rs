@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use syncflow::core::definition::{
-    ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection, FlowDefinition, History, Matching,
-    OnCreateDefinition, Operator, RuleDefinition, SideDefinition, UnmappedPolicy, ValuePair,
+    ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection, FlowDefinition,
+    History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition, UnmappedPolicy,
+    ValuePair,
 };
 use syncflow::core::ident::FieldName;
 use syncflow::core::side::PerSide;
@@ -54,7 +55,11 @@ pub fn draw(chance: &mut Chance) -> Settings {
                     field: name("ServiceNow_Assignment_Group__c"),
                     operator: Operator::In(vec!["Product".into()]),
                 }],
-                on_create: on_create(direction.originates(syncflow::core::side::Side::ServiceNow), "Priority", "Medium"),
+                on_create: on_create(
+                    direction.originates(syncflow::core::side::Side::ServiceNow),
+                    "Priority",
+                    "Medium",
+                ),
             },
             service_now: SideDefinition {
                 object: "incident".parse().unwrap(),
@@ -63,7 +68,11 @@ pub fn draw(chance: &mut Chance) -> Settings {
                     field: name("category"),
                     operator: Operator::In(vec!["database".into()]),
                 }],
-                on_create: on_create(direction.originates(syncflow::core::side::Side::Salesforce), "impact", "2"),
+                on_create: on_create(
+                    direction.originates(syncflow::core::side::Side::Salesforce),
+                    "impact",
+                    "2",
+                ),
             },
         },
         fields: vec![
@@ -73,11 +82,19 @@ pub fn draw(chance: &mut Chance) -> Settings {
             pair("ServiceNow_Number__c", "number", FieldDirection::ToSalesforce),
             pair("Score__c", "u_score", FieldDirection::TwoWay),
             FieldDefinition {
-                values: [("Email", "email"), ("Web", "virtual_agent"), ("Web", "self-service"), ("Phone", "phone")]
-                    .map(|(salesforce, service_now)| ValuePair {
-                        values: PerSide { salesforce: salesforce.into(), service_now: service_now.into() },
-                    })
-                    .to_vec(),
+                values: [
+                    ("Email", "email"),
+                    ("Web", "virtual_agent"),
+                    ("Web", "self-service"),
+                    ("Phone", "phone"),
+                ]
+                .map(|(salesforce, service_now)| ValuePair {
+                    values: PerSide {
+                        salesforce: salesforce.into(),
+                        service_now: service_now.into(),
+                    },
+                })
+                .to_vec(),
                 ..pair("Origin", "contact_type", FieldDirection::TwoWay)
             },
         ],
@@ -89,7 +106,11 @@ pub fn draw(chance: &mut Chance) -> Settings {
             ConflictPolicy::PreferServiceNow,
         ]),
         drift: *chance.pick(&[DriftPolicy::Revert, DriftPolicy::Ignore]),
-        on_exit: *chance.pick(&[ExitPolicy::PropagateThenUnlink, ExitPolicy::Unlink, ExitPolicy::KeepSyncing]),
+        on_exit: *chance.pick(&[
+            ExitPolicy::PropagateThenUnlink,
+            ExitPolicy::Unlink,
+            ExitPolicy::KeepSyncing,
+        ]),
         matching: Matching::CreateOnly,
         interval: Duration::from_secs(*chance.pick(&[30, 60, 120])),
     };
@@ -108,7 +129,14 @@ pub fn draw(chance: &mut Chance) -> Settings {
 }
 
 fn on_create(makes: bool, field: &str, value: &str) -> Vec<OnCreateDefinition> {
-    if makes { vec![OnCreateDefinition { field: name(field), value: value.into() }] } else { Vec::new() }
+    if makes {
+        vec![OnCreateDefinition {
+            field: name(field),
+            value: value.into(),
+        }]
+    } else {
+        Vec::new()
+    }
 }
 
 fn name(text: &str) -> FieldName {
@@ -117,7 +145,10 @@ fn name(text: &str) -> FieldName {
 
 fn pair(salesforce: &str, service_now: &str, direction: FieldDirection) -> FieldDefinition {
     FieldDefinition {
-        fields: PerSide { salesforce: name(salesforce), service_now: name(service_now) },
+        fields: PerSide {
+            salesforce: name(salesforce),
+            service_now: name(service_now),
+        },
         direction,
         values: Vec::new(),
         unmapped: UnmappedPolicy::Hold,

@@ -120,10 +120,15 @@ impl World {
     pub fn audit(&mut self) {
         let salesforce = self.salesforce.model.writes();
         let service_now = self.service_now.model.writes();
-        for (index, (side, writes)) in [(Side::Salesforce, salesforce), (Side::ServiceNow, service_now)].into_iter().enumerate()
+        for (index, (side, writes)) in [(Side::Salesforce, salesforce), (Side::ServiceNow, service_now)]
+            .into_iter()
+            .enumerate()
         {
             let new = writes[self.audited[index]..].iter();
-            self.events.extend(new.map(|write| Event::Wrote { side, write: write.clone() }));
+            self.events.extend(new.map(|write| Event::Wrote {
+                side,
+                write: write.clone(),
+            }));
             self.audited[index] = writes.len();
         }
     }
@@ -133,8 +138,15 @@ impl World {
         self.wake_at.drain(..).min()
     }
 
-    fn deliver(&mut self, side: Side, request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
-        let writes = request.extensions().get::<CallPolicy>().is_some_and(|policy| policy.effect == Effect::Write);
+    fn deliver(
+        &mut self,
+        side: Side,
+        request: &http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        let writes = request
+            .extensions()
+            .get::<CallPolicy>()
+            .is_some_and(|policy| policy.effect == Effect::Write);
         if self.troubled {
             let pause = self.chance.below(1_500);
             self.pass(Duration::from_millis(pause));

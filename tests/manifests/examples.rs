@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use syncflow::api::{Connection, FieldMapping, SyncFlow};
+use syncflow::controllers::{field_mapping, sync_flow};
 
 use super::cel;
 
@@ -114,5 +115,28 @@ fn every_example_is_in_its_kustomization_and_in_the_table_of_contents() {
             let is_part = !matches!(document["kind"].as_str(), Some("Kustomization" | "Secret"));
             assert_eq!(listed.contains(&file), is_part, "{name}/{file}");
         }
+    }
+}
+
+#[test]
+fn every_flow_of_the_examples_can_run_with_its_mapping() {
+    for folder in folders() {
+        let all = documents(&folder);
+        let of_kind = |kind: &'static str| {
+            all.iter()
+                .map(|(_, document)| document)
+                .filter(move |it| it["kind"] == kind)
+        };
+        let mut flows = 0;
+        for flow in of_kind("SyncFlow") {
+            let flow: SyncFlow = serde_json::from_value(flow.clone()).unwrap();
+            let name = &flow.spec.field_mapping_ref.name;
+            let mapping = of_kind("FieldMapping").find(|it| it["metadata"]["name"] == **name);
+            let mapping: FieldMapping = serde_json::from_value(mapping.unwrap().clone()).unwrap();
+            let mapping = field_mapping::validate::validate(&mapping.spec).unwrap();
+            sync_flow::validate::validate(&flow.spec, name, &mapping).unwrap();
+            flows += 1;
+        }
+        assert_eq!(flows, 1, "{}", folder.display());
     }
 }

@@ -4,7 +4,9 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
+use syncflow::cli::{Cli, Command};
 use syncflow_control_plane::ControlPlane;
 
 /// A verb, a resource (with its group and, after a slash, a subresource) and a name, if it matters.
@@ -99,8 +101,9 @@ pub async fn one_operator_for_a_namespace(server: &ControlPlane) {
     home.may_not(&MAY_NOT, "syncflow").await;
     home.may_not(&LEASE_MAY_NOT, "syncflow").await;
     home.may_not(&MAY, "default").await;
-    let namespace = &pod(server, "syncflow").await["spec"]["containers"][0]["env"];
-    let watched = json!({"name": "SYNCFLOW_NAMESPACE", "valueFrom":
+    let pod = pod(server, "syncflow").await;
+    let namespace = &pod["spec"]["containers"][0]["env"];
+    let watched = json!({"name": "SYNCFLOW_WATCH_NAMESPACE", "valueFrom":
         {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}});
     assert!(namespace.as_array().unwrap().contains(&watched), "{namespace}");
 }
@@ -138,10 +141,42 @@ async fn the_pod_is_let_in_and_only_because_it_asks_for_little(server: &ControlP
         output.into_success().map_err(|error| error.to_string())
     };
     let mut pod = pod(server, namespace).await;
+    the_operator_understands(&pod["spec"]);
     admit(&pod).await.unwrap();
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = Value::Bool(true);
     let refusal = admit(&pod).await.unwrap_err();
     assert!(refusal.contains("violates PodSecurity \"restricted"), "{refusal}");
+}
+
+/// The Pod sets no variable that the operator does not read, and gives it the time that it takes to drain.
+fn the_operator_understands(pod: &Value) {
+    let container = &pod["containers"][0];
+    let arguments: Vec<&str> = container["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    let command = Cli::command();
+    let operator = command.find_subcommand(arguments[0]).unwrap();
+    let read: Vec<&str> = operator
+        .get_arguments()
+        .filter_map(|flag| flag.get_env()?.to_str())
+        .collect();
+    for variable in container["env"].as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        assert!(read.contains(&name), "the operator does not read {name}");
+    }
+    let Command::Operator(defaults) = Cli::try_parse_from(["syncflow", "operator"]).unwrap().command else {
+        panic!("not the operator")
+    };
+    let port = container["ports"][0]["containerPort"].as_u64().unwrap();
+    assert_eq!(u64::from(defaults.listen.port()), port);
+    let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!(
+        grace > defaults.drain_timeout.as_secs(),
+        "killed after {grace} s, while it still drains"
+    );
 }
 
 /// The operator's account in a namespace.

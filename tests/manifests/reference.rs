@@ -13,7 +13,8 @@ const HEAD: &str = "\
 # Reference
 
 Every field of every kind. `kubectl explain syncflow.spec` says the same. A field without *required* and without a
-default may be left out. The API server refuses unknown fields, and what breaks a rule.
+default may be left out. The API server refuses unknown fields, and what breaks a rule. What the conditions in a
+status say is in [conditions.md](conditions.md), and manifests to begin with are in [examples/](../examples/).
 ";
 
 /// The whole page.

@@ -148,6 +148,7 @@ impl Bench {
             }
             let complete = page.complete;
             pages.push(page);
+            assert!(pages.len() < 500, "a scan that does not end");
             if complete {
                 return Ok(pages);
             }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -171,11 +173,17 @@ impl<P: Pages> PagedStore<P> {
 
     async fn write_links(&self, view: &mut View, plan: Plan) -> Result<(), PageError> {
         let versions = &view.versions;
-        let written: Vec<Written> = stream::iter(plan.chains)
+        let failed = AtomicBool::new(false);
+        // After a failure nothing new is begun, but what was begun is waited for: a write that arrives after the next
+        // load would be one more conflict.
+        let results: Vec<Result<Written, PageError>> = stream::iter(plan.chains)
+            .take_while(|_| ready(!failed.load(Ordering::Relaxed)))
             .map(|chain| self.write_chain(versions, chain))
             .buffer_unordered(CONCURRENT_WRITES)
-            .try_collect()
-            .await?;
+            .inspect_err(|_| failed.store(true, Ordering::Relaxed))
+            .collect()
+            .await;
+        let written: Vec<Written> = results.into_iter().collect::<Result<_, _>>()?;
         for written in written {
             view.versions.extend(written.versions);
             view.layout.written(written.pages, plan.links);

@@ -320,6 +320,9 @@ pub trait LinkStore: Send + Sync {
     /// is a [`StoreError::Conflict`]. Writes nothing where nothing differs. [`StoreError::Conflict`] when another
     /// writer was there: load and plan again. [`StoreError::Full`] before anything is written.
     async fn commit(&self, change: StoreChange) -> Result<(), StoreError>;
+
+    /// The most links that it holds; one more is [`StoreError::Full`]. To be reported before it is reached.
+    fn capacity(&self) -> usize;
 }
 
 /// All that is remembered.

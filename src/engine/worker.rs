@@ -194,6 +194,10 @@ impl Worker {
         report.identities = session.header.identities.clone();
         report.warnings.clone_from(&session.warnings);
         report.warnings.extend(held(session));
+        let known = session.book.links().count();
+        report
+            .warnings
+            .extend(nearly_full(known, self.parts.store.capacity()));
         if session.writes > 0 {
             report.last_change = Some(self.parts.clock.now());
         }
@@ -207,6 +211,19 @@ impl Worker {
 
 fn count<T>(items: impl Iterator<Item = T>) -> u64 {
     u64::try_from(items.count()).unwrap_or(u64::MAX)
+}
+
+/// Said from nine tenths on: once the store is full, nothing new is synced.
+fn nearly_full(links: usize, capacity: usize) -> Option<Problem> {
+    (links >= capacity / 10 * 9).then(|| {
+        Problem::human(
+            "StateNearLimit",
+            format!(
+                "the flow has {links} links, those of deleted records included, and its store holds {capacity}; narrow \
+                 its rules, or divide its records among several SyncFlows by rules"
+            ),
+        )
+    })
 }
 
 /// Fields that wait, one warning for each pair of fields.
@@ -232,4 +249,16 @@ fn held(session: &Session<'_>) -> Vec<Problem> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearly_full;
+
+    #[test]
+    fn a_store_is_reported_before_it_is_full() {
+        assert!(nearly_full(8_999, 10_000).is_none());
+        let problem = nearly_full(9_000, 10_000).unwrap();
+        assert!(problem.message.contains("9000") && problem.message.contains("10000"));
+    }
 }

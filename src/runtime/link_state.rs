@@ -7,7 +7,7 @@ use kube::Client;
 
 use super::supervisor::{OpenState, StateOpener};
 use crate::adapters::link_store::config_map::ConfigMapStore;
-use crate::adapters::link_store::flow_key::FlowKey as SecretKey;
+use crate::adapters::link_store::flow_key::SecretKey;
 use crate::adapters::link_store::flow_object::FlowObject;
 use crate::controllers::context::FlowKey;
 use crate::core::failure::Problem;

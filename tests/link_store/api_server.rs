@@ -12,7 +12,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 use syncflow::adapters::link_store::config_map::{ConfigMapPages, ConfigMapStore};
-use syncflow::adapters::link_store::flow_key::FlowKey;
+use syncflow::adapters::link_store::flow_key::SecretKey;
 use syncflow::adapters::link_store::flow_object::{FLOW_UID_LABEL, FlowObject};
 use syncflow::adapters::link_store::journal::SealedEntry;
 use syncflow::adapters::link_store::limits::Limits;
@@ -20,7 +20,7 @@ use syncflow::adapters::link_store::paged_store::PagedStore;
 use syncflow::api::SyncFlow;
 use syncflow::core::link::Phase;
 use syncflow::ports::{LinkStore, StoreError};
-use syncflow_control_plane::{ControlPlane, StartOptions};
+use syncflow_control_plane::ControlPlane;
 use tokio::sync::OnceCell;
 
 use crate::bench::{Counting, DocumentFlow, Flow, Mortal, key};
@@ -51,7 +51,7 @@ subjects: [{kind: ServiceAccount, name: syncflow, namespace: crm}]
 
 /// One for all tests here; it ends with this process.
 struct Server {
-    control_plane: ControlPlane,
+    control_plane: &'static ControlPlane,
     operator: PathBuf,
     nobody: PathBuf,
 }
@@ -61,7 +61,7 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 async fn server() -> &'static Server {
     SERVER
         .get_or_init(|| async {
-            let control_plane = ControlPlane::start(StartOptions::default()).await.unwrap();
+            let control_plane = ControlPlane::shared().await.unwrap();
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             control_plane.apply(&root.join("crds")).await.unwrap();
             control_plane
@@ -150,8 +150,8 @@ impl ApiServer {
         name.strip_prefix(&self.name).unwrap()[1..].to_owned()
     }
 
-    async fn key(&self) -> Result<FlowKey, StoreError> {
-        FlowKey::ensure(&self.operator, &self.object, &*self.entropy).await
+    async fn key(&self) -> Result<SecretKey, StoreError> {
+        SecretKey::ensure(&self.operator, &self.object, &*self.entropy).await
     }
 
     /// Deletes the flow and applies it again. Its objects are left behind, as they are while the garbage collector
@@ -426,7 +426,7 @@ pub async fn a_missing_right_is_named_with_the_rule_that_grants_it(flow: &ApiSer
     let nobody = client(&server().await.nobody).await;
     let store =
         ConfigMapStore::in_config_maps(nobody.clone(), flow.object.clone(), &key(), flow.entropy.clone());
-    let key = FlowKey::ensure(&nobody, &flow.object, &*flow.entropy).await;
+    let key = SecretKey::ensure(&nobody, &flow.object, &*flow.entropy).await;
     for (refused, verb, resource) in [
         (store.load().await.map(drop), "list", "configmaps"),
         (key.map(drop), "get", "secrets"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use syncflow::adapters::link_store::flow_key::FlowKey;
+use syncflow::adapters::link_store::flow_key::SecretKey;
 use syncflow::adapters::link_store::journal::SealedEntry;
 use syncflow::adapters::link_store::paged_store::{PageError, PageName, Pages, StoredPage};
 use syncflow::ports::{Entropy, LinkStore, StoreError};
@@ -40,8 +40,8 @@ pub trait DocumentFlow: Flow {
 }
 
 /// The key of every flow here.
-pub fn key() -> FlowKey {
-    FlowKey::new([7; 32])
+pub fn key() -> SecretKey {
+    SecretKey::new([7; 32])
 }
 
 /// Numbers that never repeat.

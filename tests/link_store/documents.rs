@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use syncflow::adapters::link_store::flow_key::FlowKey;
+use syncflow::adapters::link_store::flow_key::SecretKey;
 use syncflow::adapters::link_store::journal::Cipher;
 use syncflow::core::link::Phase;
 use syncflow::ports::{StoreChange, StoreError};
@@ -62,7 +62,7 @@ pub async fn what_was_overwritten_can_be_read_with_the_key_only(flow: &dyn Docum
     }
     let journal = flow.journal().await;
     let owner = Cipher::new(&key(), &flow.uid());
-    let thief = Cipher::new(&FlowKey::new([8; 32]), &flow.uid());
+    let thief = Cipher::new(&SecretKey::new([8; 32]), &flow.uid());
     let elsewhere = Cipher::new(&key(), "another flow");
     assert_eq!(journal.len(), 3);
     for (number, entry) in (0..).zip(&journal) {

@@ -12,7 +12,7 @@ use kube::api::{Api, ListParams, PostParams};
 use kube::{Client, ResourceExt};
 
 use super::api_call::{Call, Failure};
-use super::flow_key::FlowKey;
+use super::flow_key::SecretKey;
 use super::flow_object::FlowObject;
 use super::limits::Limits;
 use super::paged_store::{PageError, PageName, PagedStore, Pages, StoredPage};
@@ -38,7 +38,7 @@ impl ConfigMapStore {
     pub fn in_config_maps(
         client: Client,
         flow: FlowObject,
-        key: &FlowKey,
+        key: &SecretKey,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let uid = flow.uid().to_owned();

@@ -24,9 +24,9 @@ const ENTRY: &str = "key";
 
 /// 32 random bytes that never leave the cluster.
 #[derive(Clone, PartialEq, Eq)]
-pub struct FlowKey([u8; 32]);
+pub struct SecretKey([u8; 32]);
 
-impl FlowKey {
+impl SecretKey {
     /// From its bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
@@ -95,11 +95,11 @@ impl FlowKey {
     }
 }
 
-fn read(name: &str, secret: &Secret) -> Result<FlowKey, StoreError> {
+fn read(name: &str, secret: &Secret) -> Result<SecretKey, StoreError> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(ENTRY));
     bytes
         .and_then(|bytes| <[u8; 32]>::try_from(bytes.0.as_slice()).ok())
-        .map(FlowKey)
+        .map(SecretKey)
         .ok_or_else(|| StoreError::Corrupt {
             page: format!("Secret {name}"),
             why: format!(
@@ -109,8 +109,8 @@ fn read(name: &str, secret: &Secret) -> Result<FlowKey, StoreError> {
         })
 }
 
-impl fmt::Debug for FlowKey {
+impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FlowKey(…)")
+        f.write_str("SecretKey(…)")
     }
 }

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::{self, FORMAT};
-use super::flow_key::FlowKey;
+use super::flow_key::SecretKey;
 use crate::core::ident::{FieldKey, LinkId, RecordId};
 use crate::core::link::{JournalCause, JournalEntry};
 use crate::core::side::{PerSide, Side};
@@ -109,7 +109,7 @@ pub enum JournalError {
 impl Cipher {
     /// The cipher of the flow with this key and UID.
     #[must_use]
-    pub fn new(key: &FlowKey, flow_uid: &str) -> Self {
+    pub fn new(key: &SecretKey, flow_uid: &str) -> Self {
         // A key of its own: the flow's key also makes fingerprints.
         let flow_key = hmac::Key::new(hmac::HMAC_SHA256, key.bytes());
         let derived = hmac::sign(&flow_key, b"syncflow journal key");

@@ -38,12 +38,3 @@ impl Default for Limits {
         }
     }
 }
-
-/// From so many links on a flow is reported as close to its bound.
-pub const NEAR_LIMIT: usize = 9_000;
-
-/// Is a flow with so many links close to its bound? To be reported before [`StoreError::Full`] stops it.
-#[must_use]
-pub const fn near_limit(links: usize) -> bool {
-    links >= NEAR_LIMIT
-}

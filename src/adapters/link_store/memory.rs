@@ -296,6 +296,10 @@ impl LinkStore for MemoryStore {
         *self.view() = Some(view);
         Ok(())
     }
+
+    fn capacity(&self) -> usize {
+        Limits::default().links
+    }
 }
 
 /// The page of a link: its id is a hash, so its first digit spreads links evenly.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::encoding;
-use super::flow_key::FlowKey;
+use super::flow_key::SecretKey;
 use super::journal::{self, Cipher, JournalError, Ring, SealedEntry};
 use super::limits::Limits;
 use super::pages::{Layout, Page, Plan, Prefix};
@@ -89,7 +89,7 @@ struct View {
 
 impl<P: Pages> PagedStore<P> {
     /// The state of the flow with this UID, kept in `pages`.
-    pub fn new(pages: P, key: &FlowKey, flow_uid: &str, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
+    pub fn new(pages: P, key: &SecretKey, flow_uid: &str, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
         Self {
             pages,
             cipher: Cipher::new(key, flow_uid),
@@ -277,6 +277,10 @@ impl<P: Pages> LinkStore for PagedStore<P> {
             Err(PageError::TooLarge) => Err(full),
             Err(PageError::Store(error)) => Err(error),
         }
+    }
+
+    fn capacity(&self) -> usize {
+        self.limits.links
     }
 }
 

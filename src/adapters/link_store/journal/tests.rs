@@ -2,7 +2,7 @@ use super::*;
 use crate::adapters::link_store::examples::{Counting, journal_entry};
 
 fn cipher() -> Cipher {
-    Cipher::new(&FlowKey::new([1; 32]), "uid-1")
+    Cipher::new(&SecretKey::new([1; 32]), "uid-1")
 }
 
 fn sealed(sequence: u64, lost: &str) -> SealedEntry {
@@ -53,8 +53,8 @@ fn an_entry_that_was_changed_in_any_part_does_not_open() {
 fn another_key_and_another_flow_open_nothing() {
     let entry = sealed(7, "the lost value");
     for other in [
-        Cipher::new(&FlowKey::new([2; 32]), "uid-1"),
-        Cipher::new(&FlowKey::new([1; 32]), "uid-2"),
+        Cipher::new(&SecretKey::new([2; 32]), "uid-1"),
+        Cipher::new(&SecretKey::new([1; 32]), "uid-2"),
     ] {
         assert!(matches!(
             other.open(&entry),

@@ -201,6 +201,7 @@ mod tests {
         }
         for bad in [
             "http://acme.my.salesforce.com/",
+            "http://acme.my.salesforce.com:443/",
             "https://acme.my.salesforce.com:8443/",
             "https://salesforce.com/",
             "https://evilsalesforce.com/",

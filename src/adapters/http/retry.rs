@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(run_short.result.unwrap().status(), 200);
         assert!(run_short.waits[0] >= Duration::from_secs(20));
 
-        let long = with_header(answer(503, ""), "retry-after", "3600");
+        let long = with_header(answer(503, ""), "retry-after", "45");
         let run_long = run(read_request("query"), vec![Ok(long), Ok(answer(200, "{}"))]).await;
         assert_eq!(run_long.result.unwrap().status(), 503);
         assert!(run_long.waits.is_empty());

@@ -204,9 +204,6 @@ fn headers(session: &Session, ask: &Ask) -> Result<HeaderMap, TransportError> {
 
 /// The path below the instance; `None` for a link that would lead elsewhere.
 fn below(instance: &Url, path: &str) -> Option<Url> {
-    if !path.starts_with("/services/") {
-        return None;
-    }
     let url = instance.join(path).ok()?;
     (url.origin() == instance.origin() && url.username().is_empty() && url.path().starts_with("/services/"))
         .then_some(url)

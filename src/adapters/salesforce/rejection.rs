@@ -182,10 +182,13 @@ fn verdict(code: &str) -> Verdict {
             "RecordLocked",
             "an approval process locks the record: unlock it, or let the user edit locked records",
         ),
+        "INVALID_FIELD" => human(
+            "UnknownField",
+            "the field is not there for the user any more: check the mapping and the field-level security",
+        ),
         "FIELD_INTEGRITY_EXCEPTION"
         | "NUMBER_OUTSIDE_VALID_RANGE"
         | "INVALID_EMAIL_ADDRESS"
-        | "INVALID_FIELD"
         | "JSON_PARSER_ERROR"
         | "INVALID_TYPE_ON_FIELD_IN_RECORD" => human(
             "ValueRefused",
@@ -193,7 +196,8 @@ fn verdict(code: &str) -> Verdict {
         ),
         "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY" | "CANNOT_EXECUTE_FLOW_TRIGGER" => human(
             "AutomationFailed",
-            "an Apex trigger or a flow of the org fails on it: see the org's debug logs and flow error mails",
+            "an Apex trigger or a flow of the org fails on it (see the org's debug logs and flow error mails), or the user \
+             may not create and edit such records",
         ),
         "STORAGE_LIMIT_EXCEEDED" => human(
             "StorageFull",

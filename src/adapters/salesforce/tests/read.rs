@@ -207,6 +207,18 @@ async fn nothing_is_looked_up_where_nothing_can_match() {
 }
 
 #[tokio::test]
+async fn a_look_up_that_half_the_org_answers_is_a_mistake_of_the_mapping() {
+    let crowd: Vec<String> = (0..=10_000).map(|number| row(number, T, "")).collect();
+    let (salesforce, _) = signed_in([rows(&crowd)]);
+    let error = salesforce
+        .find(&schema(), &field("Subject"), &[Value::text("a")], &[])
+        .await
+        .unwrap_err();
+    assert_eq!(error.problem.reason.as_str(), "TooManyMatches");
+    assert_eq!(error.kind, RemoteErrorKind::Misconfigured);
+}
+
+#[tokio::test]
 async fn many_long_values_are_looked_up_in_queries_that_salesforce_takes() {
     let (salesforce, script) = signed_in((0..20).map(|_| rows(&[])));
     let values: Vec<Value> = (0..200)

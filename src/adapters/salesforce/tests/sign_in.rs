@@ -68,6 +68,22 @@ async fn calls_at_the_same_time_share_one_sign_in() {
 }
 
 #[tokio::test]
+async fn calls_whose_session_expires_at_the_same_time_share_one_new_sign_in() {
+    let (salesforce, script) = signed_in([
+        user_info(),
+        expired(),
+        expired(),
+        token("two"),
+        user_info(),
+        user_info(),
+    ]);
+    salesforce.identity().await.unwrap();
+    let (first, second) = join(salesforce.identity(), salesforce.identity()).await;
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(script.requests().len(), 7);
+}
+
+#[tokio::test]
 async fn an_expired_session_is_renewed_once_and_the_call_goes_on() {
     let (salesforce, script) = signed_in([expired(), token("two"), user_info(), user_info()]);
     salesforce.identity().await.unwrap();

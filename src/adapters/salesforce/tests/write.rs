@@ -98,7 +98,7 @@ async fn a_call_without_a_usable_answer_leaves_every_item_unknown() {
         ok("<html>"),
         ok(r#"[{"id":"500D0"#),
         ok("{}"),
-        ok(r#"[{"id":"500D00000000001AAA","success":true,"errors":[]}]"#),
+        ok(&format!(r#"[{{"id":"{}","success":true,"errors":[]}}]"#, id(1))),
     ] {
         let (salesforce, script) = signed_in([answer]);
         let outcomes = salesforce

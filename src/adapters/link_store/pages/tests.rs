@@ -145,6 +145,17 @@ fn an_old_page_that_somebody_puts_back_does_not_hide_newer_ones() {
     let (_, found) = read(&stored);
     assert_eq!(found.len(), 100);
     assert!(found.values().all(|phase| *phase == Phase::Dormant));
+    // Nor does it speak for one that is gone, where a split was finished beneath it.
+    for prefix in stored.keys().filter(|prefix| prefix.depth() > 1) {
+        let mut stored = stored.clone();
+        stored.remove(prefix);
+        let (_, found) = read(&stored);
+        assert!(
+            found.values().all(|phase| *phase == Phase::Dormant),
+            "{}",
+            prefix.as_str()
+        );
+    }
 }
 
 #[test]
@@ -206,4 +217,111 @@ fn a_link_in_a_page_of_another_range_is_refused() {
         (Prefix::parse("r1").unwrap(), body),
     ]);
     assert!(matches!(Layout::read(stored), Err(StoreError::Corrupt { page, .. }) if page == "links-r1"));
+}
+
+/// Pages with versions, as the API server keeps them.
+#[derive(Clone, Default)]
+struct Versioned {
+    pages: BTreeMap<Prefix, (u32, String)>,
+    last_version: u32,
+}
+
+/// A process on its way through the writes of one change.
+struct Process {
+    known: BTreeMap<Prefix, u32>,
+    writes: std::vec::IntoIter<(Prefix, Page)>,
+    refused: bool,
+}
+
+impl Versioned {
+    fn stored(&self) -> Stored {
+        let pages = self.pages.iter();
+        pages
+            .map(|(prefix, (_, body))| (prefix.clone(), body.clone()))
+            .collect()
+    }
+
+    /// A process that has read all pages as they are now, and is about to write these links.
+    fn process(&self, links: &[Link]) -> Process {
+        Process {
+            known: self
+                .pages
+                .iter()
+                .map(|(prefix, (version, _))| (prefix.clone(), *version))
+                .collect(),
+            writes: plan(&self.stored(), links).into_iter(),
+            refused: false,
+        }
+    }
+}
+
+impl Process {
+    /// Makes so many writes, or fewer if one is refused.
+    fn write(&mut self, count: usize, store: &mut Versioned) {
+        for _ in 0..count {
+            if self.refused {
+                return;
+            }
+            let Some((prefix, page)) = self.writes.next() else {
+                return;
+            };
+            let current = store.pages.get(&prefix).map(|(version, _)| *version);
+            if current != self.known.get(&prefix).copied() {
+                self.refused = true;
+                return;
+            }
+            store.last_version += 1;
+            self.known.insert(prefix.clone(), store.last_version);
+            store.pages.insert(prefix, (store.last_version, page.body()));
+        }
+    }
+}
+
+#[test]
+fn of_two_that_write_at_once_none_undoes_what_the_other_was_told_is_durable() {
+    for (before, slow, fast) in [
+        (0, 0..30, 3..4),
+        (0, 3..4, 0..30),
+        (6, 0..30, 3..4),
+        (6, 0..30, 0..30),
+        (6, 3..4, 0..30),
+        (30, 20..60, 10..50),
+        (30, 20..60, 25..26),
+    ] {
+        let mut start = Versioned::default();
+        start
+            .process(&links(0..before, Phase::Active))
+            .write(usize::MAX, &mut start);
+        let slow_links = links(slow.clone(), Phase::Pending);
+        let fast_links = links(fast.clone(), Phase::Dormant);
+        let writes = start.process(&slow_links).writes.len();
+        // The fast one gets in after each write of the slow one, with what it knew at the start or with what is there.
+        for (pause, stale) in (0..=writes).flat_map(|pause| [(pause, true), (pause, false)]) {
+            let scene =
+                format!("{before}, {slow:?} stops after {pause} of {writes} for {fast:?}, stale: {stale}");
+            let mut store = start.clone();
+            let mut slow = store.process(&slow_links);
+            let mut fast = store.process(&fast_links);
+            slow.write(pause, &mut store);
+            if !stale {
+                fast = store.process(&fast_links);
+            }
+            fast.write(usize::MAX, &mut store);
+            assert!(stale || !fast.refused, "{scene}");
+            slow.write(usize::MAX, &mut store);
+            let (_, found) = read(&store.stored());
+            let durable =
+                |links: &[Link], phase| links.iter().all(|link| found.get(&link.id) == Some(&phase));
+            if !fast.refused {
+                assert!(durable(&fast_links, Phase::Dormant), "{scene}");
+            }
+            if !slow.refused && fast.refused {
+                assert!(durable(&slow_links, Phase::Pending), "{scene}");
+            }
+            assert!(
+                slow.refused || fast.refused || !stale,
+                "{scene}: both were told that theirs is durable"
+            );
+        }
+    }
 }

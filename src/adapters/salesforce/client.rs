@@ -96,6 +96,7 @@ pub(super) struct Client {
     config: SalesforceConfig,
     transport: Arc<dyn Transport>,
     sessions: SessionKeeper,
+    clock: Arc<dyn Clock>,
     usage: Option<Arc<dyn ApiUsageObserver>>,
 }
 
@@ -108,7 +109,8 @@ impl Client {
         Self {
             config,
             transport,
-            sessions: SessionKeeper::new(clock),
+            sessions: SessionKeeper::new(clock.clone()),
+            clock,
             usage: None,
         }
     }
@@ -129,8 +131,9 @@ impl Client {
 
     /// Sends. Where the token is not taken it is renewed and the request sent once more: such a refusal had no effect.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, CallFailure> {
+        let began = self.clock.monotonic();
         let session = self.session().await.map_err(CallFailure::without_effect)?;
-        let response = self.send_with(&session, ask).await?;
+        let response = self.send_with(&session, ask, began).await?;
         if !refuses_session(&response) {
             return sort(ask.policy.action, response);
         }
@@ -144,7 +147,7 @@ impl Client {
             .session(&self.config, &*self.transport, Some(&session))
             .await
             .map_err(CallFailure::without_effect)?;
-        let response = self.send_with(&session, ask).await?;
+        let response = self.send_with(&session, ask, began).await?;
         if refuses_session(&response) {
             return Err(CallFailure::without_effect(errors::session_refused(
                 self.config.credential.name(),
@@ -153,17 +156,42 @@ impl Client {
         sort(ask.policy.action, response)
     }
 
-    async fn send_with(&self, session: &Session, ask: &Ask) -> Result<http::Response<Bytes>, CallFailure> {
+    /// The policy with the time that is left. The right to write was checked for the whole time-out when the write
+    /// began, so what signing in took is taken off; a write that would hardly be waited for is not sent.
+    fn remaining(&self, policy: CallPolicy, began: Duration) -> Result<CallPolicy, CallFailure> {
+        if policy.effect == Effect::Read {
+            return Ok(policy);
+        }
+        let spent = self.clock.monotonic().saturating_sub(began);
+        let timeout = policy.timeout.saturating_sub(spent);
+        if timeout < policy.timeout / 2 {
+            return Err(CallFailure::without_effect(failure::transient(
+                "SignInSlow",
+                format!(
+                    "signing in to Salesforce took most of the time of {}; nothing was sent",
+                    policy.action
+                ),
+            )));
+        }
+        Ok(CallPolicy { timeout, ..policy })
+    }
+
+    async fn send_with(
+        &self,
+        session: &Session,
+        ask: &Ask,
+        began: Duration,
+    ) -> Result<http::Response<Bytes>, CallFailure> {
         let action = ask.policy.action;
+        let policy = self.remaining(ask.policy, began)?;
         let url = below(&session.instance, &ask.path).ok_or_else(|| {
             CallFailure::without_effect(failure::misconfigured(
                 "LinkRefused",
                 format!("Salesforce answered with a link for {action} that leaves its instance; it is not followed"),
             ))
         })?;
-        let request = headers(session, ask).and_then(|headers| {
-            call::request(ask.method.clone(), &url, ask.policy, headers, ask.body.clone())
-        });
+        let request = headers(session, ask)
+            .and_then(|headers| call::request(ask.method.clone(), &url, policy, headers, ask.body.clone()));
         let result = match request {
             Ok(request) => self.transport.send(request).await,
             Err(error) => Err(error),

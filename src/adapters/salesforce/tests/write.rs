@@ -1,9 +1,11 @@
 //! Writing: one attempt, one outcome an item, and *unknown* whenever Salesforce did not say.
 
+use std::time::Duration;
+
 use super::*;
 use crate::adapters::http::scripted::with_header;
 use crate::core::failure::FailureClass;
-use crate::ports::{Remote, RemoteErrorKind, WriteOutcome};
+use crate::ports::{CallPolicy, Remote, RemoteErrorKind, WriteOutcome};
 
 fn reason(outcome: &WriteOutcome) -> &str {
     match outcome {
@@ -172,6 +174,33 @@ async fn a_write_refused_for_its_session_is_sent_with_a_new_one() {
     let outcomes = salesforce.update(&schema(), &[change(1)]).await.unwrap();
     assert!(matches!(outcomes[0], WriteOutcome::Applied { .. }));
     assert_eq!(script.requests()[3].headers()["authorization"], "Bearer two");
+}
+
+#[tokio::test]
+async fn a_write_never_outlasts_the_time_it_was_permitted_for() {
+    let done = || ok(&format!(r#"[{{"id":"{}","success":true,"errors":[]}}]"#, id(1)));
+    let slow = |seconds| {
+        let clock = Arc::new(TestClock::default());
+        let script = Arc::new(
+            Script::new([token("one"), expired(), token("two"), done()])
+                .taking(clock.clone(), Duration::from_secs(seconds)),
+        );
+        let config = SalesforceConfig::new(
+            Url::parse("https://acme.my.salesforce.com").unwrap(),
+            Arc::new(Fixed(client_credentials())),
+        );
+        (Salesforce::new(config, script.clone(), clock), script)
+    };
+    let (salesforce, script) = slow(15);
+    assert!(salesforce.update(&schema(), &[change(1)]).await.is_ok());
+    let policy = *script.requests()[3].extensions().get::<CallPolicy>().unwrap();
+    assert_eq!(policy.timeout, Duration::from_secs(120 - 3 * 15));
+
+    let (salesforce, script) = slow(25);
+    let error = salesforce.update(&schema(), &[change(1)]).await.unwrap_err();
+    assert_eq!(error.problem.reason.as_str(), "SignInSlow");
+    assert_eq!(error.kind, RemoteErrorKind::Transient);
+    assert_eq!(script.requests().len(), 3);
 }
 
 #[tokio::test]

@@ -146,7 +146,12 @@ fn an_old_page_that_somebody_puts_back_does_not_hide_newer_ones() {
     assert_eq!(found.len(), 100);
     assert!(found.values().all(|phase| *phase == Phase::Dormant));
     // Nor does it speak for one that is gone, where a split was finished beneath it.
-    for prefix in stored.keys().filter(|prefix| prefix.depth() > 1) {
+    let beneath_split = |prefix: &&Prefix| {
+        let parent = &prefix.0[..prefix.depth()];
+        Prefix::parse(parent).is_some_and(|parent| stored[&parent].contains("\"split\""))
+    };
+    assert!(stored.keys().filter(beneath_split).count() > 5);
+    for prefix in stored.keys().filter(beneath_split) {
         let mut stored = stored.clone();
         stored.remove(prefix);
         let (_, found) = read(&stored);

@@ -31,7 +31,7 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct OperatorArgs {
     /// Watch this namespace only; a Role there is all the rights it needs. Without it, or empty: the whole cluster.
-    #[arg(long, env = "SYNCFLOW_WATCH_NAMESPACE")]
+    #[arg(long, env = "SYNCFLOW_NAMESPACE")]
     pub namespace: Option<String>,
 
     /// How log lines look, on stderr.

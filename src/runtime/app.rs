@@ -16,7 +16,7 @@ use futures::channel::mpsc::unbounded;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::clock::SystemClock;
 use super::connections::SessionDialer;
@@ -230,10 +230,21 @@ async fn lead(
         std::future::pending::<()>().await;
     };
     let work = async {
-        run_controllers(watches, wakers, &context, stop).await;
-        let asked = stop.is_cancelled();
+        let mut controllers = run_controllers(watches, wakers, &context, stop);
+        tokio::select! {
+            () = &mut controllers => {}
+            () = stop.cancelled() => {
+                // A reconcile that is under way may wait for a service: workers do not wait for it.
+                let ending = tokio::time::timeout(args.drain_timeout, controllers);
+                let ((), ended) = tokio::join!(supervisor.drain(), ending);
+                if ended.is_err() {
+                    warn!("a reconcile did not end in time and is dropped");
+                }
+                return Ok(());
+            }
+        }
         supervisor.drain().await;
-        if asked {
+        if stop.is_cancelled() {
             Ok(())
         } else {
             Err(AppError::ControllersEnded)

@@ -44,6 +44,11 @@ impl LeaseSettings {
         self.duration / 12
     }
 
+    /// How long one call to the API server may take.
+    fn call_timeout(&self) -> Duration {
+        self.duration / 24
+    }
+
     /// How much earlier than the rivals we stop believing.
     fn margin(&self) -> Duration {
         self.duration / 10
@@ -308,12 +313,12 @@ impl Lease {
             .unwrap_or_default()
     }
 
-    /// No call may take longer than a period: the client's own retries would outlast the Lease.
+    /// No call may hang: the Lease would run out unseen.
     async fn within<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, AttemptError> {
         tokio::select! {
             biased;
             answer = call => Ok(answer?),
-            () = self.clock.sleep(self.settings.period()) => Err(AttemptError::TimedOut),
+            () = self.clock.sleep(self.settings.call_timeout()) => Err(AttemptError::TimedOut),
         }
     }
 }

@@ -104,14 +104,14 @@ impl Supervisor {
         }
     }
 
-    /// Drains every worker and waits for them all, each for as long as draining may take.
+    /// Drains every worker and waits for them all, each for as long as draining may take. None starts any more.
     pub async fn drain(&self) {
         self.with(|slots| {
+            self.tasks.close();
             for slot in slots.values() {
                 slot.desired.send_replace(Desired::End);
             }
         });
-        self.tasks.close();
         self.tasks.wait().await;
     }
 
@@ -147,6 +147,9 @@ impl Supervisor {
 impl Flows for Supervisor {
     fn run(&self, flow: &FlowKey, order: WorkOrder, sync_now: Option<String>) {
         self.with(|slots| {
+            if self.tasks.is_closed() {
+                return;
+            }
             let slot = slots
                 .entry(flow.uid.clone())
                 .or_insert_with(|| self.start_keeper(flow));

@@ -394,3 +394,12 @@ async fn a_flow_whose_finalizer_was_taken_away_by_hand_loses_its_worker() {
     bench.supervisor.retain(&|_| false);
     assert_eq!(bench.said.recv().await, Some(Said::Drained(1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_after_the_drain_began() {
+    let mut bench = bench(0, obedient);
+    bench.supervisor.drain().await;
+    bench.supervisor.run(&flow("late"), order(1), None);
+    assert_eq!(bench.supervisor.report(&flow("late")), None);
+    assert!(bench.said.try_recv().is_err());
+}

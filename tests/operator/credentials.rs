@@ -1,0 +1,160 @@
+//! Secrets that change reach the flows that use them; sessions are shared; refusals carry their remedy.
+
+use serde_json::json;
+use syncflow_simulators::quickstart::{SERVICE_NOW_PASSWORD, SERVICE_NOW_USER};
+use syncflow_simulators::salesforce::CLIENT_SECRET;
+use syncflow_simulators::{Admin, Model};
+
+use super::world::{FLOW, World, message, salesforce_secret, service_now_secret};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_lacks_a_key_is_told_which_and_heals_when_it_is_added() {
+    let world = World::new("key").await;
+    let _operator = world.operator();
+    world
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "servicenow-user"},
+            "stringData": {"username": SERVICE_NOW_USER},
+        }))
+        .await;
+    world.apply_example("connections.yaml").await;
+    let connection = world.connection_is("servicenow", "False/SecretInvalid").await;
+    let text = message(&connection.status.as_ref().unwrap().conditions, "Stalled");
+    assert_eq!(text, "Secret servicenow-user lacks a value for password: add it");
+    world.apply(&service_now_secret(SERVICE_NOW_PASSWORD)).await;
+    world.connection_is("servicenow", "True/Authorized").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_reported_and_the_right_one_reaches_the_flow() {
+    let world = World::new("rotation").await;
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    world.flow_is(FLOW, "True/Synced").await;
+
+    world.apply(&service_now_secret("wrong")).await;
+    let connection = world
+        .connection_is("servicenow", "False/CredentialRejected")
+        .await;
+    let text = message(&connection.status.as_ref().unwrap().conditions, "Stalled");
+    assert!(
+        text.contains("Password needs reset"),
+        "the remedy is told: {text}"
+    );
+    world.flow_is(FLOW, "False/ConnectionNotReady").await;
+
+    let case = world.make_case("waits for the password");
+    world.apply(&service_now_secret(SERVICE_NOW_PASSWORD)).await;
+    world.connection_is("servicenow", "True/Authorized").await;
+    world.flow_is(FLOW, "True/Synced").await;
+    world
+        .eventually("the case has its incident", || world.counterpart_of_case(&case))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_needs_a_reset_heals_without_touching_kubernetes() {
+    let world = World::new("reset").await;
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    world.flow_is(FLOW, "True/Synced").await;
+    let user = |world: &World| {
+        let users = world.instance.simulator().model.records("sys_user");
+        let ours = users
+            .into_iter()
+            .find(|user| user["user_name"] == SERVICE_NOW_USER)
+            .unwrap();
+        ours["sys_id"].as_str().unwrap().to_owned()
+    };
+    let set = |value: &str| {
+        let now = world.instance.now();
+        let id = user(&world);
+        let fields = json!({"password_needs_reset": value})
+            .as_object()
+            .unwrap()
+            .clone();
+        let mut instance = world.instance.simulator();
+        let switched = json!({"resetPasswordMandatory": true});
+        instance.model.administer("switches", &switched, now).unwrap();
+        instance
+            .model
+            .edit_as_person("sys_user", &id, &fields, now, "admin")
+            .unwrap();
+    };
+    set("true");
+    world
+        .connection_is("servicenow", "False/CredentialRejected")
+        .await;
+    world.flow_is(FLOW, "False/ConnectionNotReady").await;
+    set("false");
+    world.connection_is("servicenow", "True/Authorized").await;
+    world.flow_is(FLOW, "True/Synced").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_flows_over_one_connection_share_its_session() {
+    let world = World::new("shared").await;
+    let _operator = world.operator_with(&["--probe-interval", "5m"]);
+    world.apply_quickstart().await;
+    let second = world
+        .example("sync-flow.yaml")
+        .replace("name: cases-incidents", "name: cases-incidents-support")
+        .replace("values: [Product]", "values: [Support]")
+        .replace("values: [database]", "values: [network]");
+    world.apply_yaml(&second).await;
+    let now = world.org.now();
+    let fields = json!({"Subject": "for the other flow", "Origin": "Web", "ServiceNow_Assignment_Group__c": "Support"});
+    let support = world
+        .org
+        .simulator()
+        .model
+        .seed("Case", fields.as_object().unwrap(), now)
+        .unwrap();
+    let product = world.make_case("for the first flow");
+    world.flow_is(FLOW, "True/Synced").await;
+    world.flow_is("cases-incidents-support", "True/Synced").await;
+    for case in [&support, &product] {
+        world
+            .eventually("each case has an incident", || world.counterpart_of_case(case))
+            .await;
+    }
+    assert_eq!(world.incidents().len(), 2, "and only one each");
+    assert_eq!(
+        world.org.simulator().calls.calls("salesforce.token"),
+        1,
+        "one sign-in serves both flows"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_leads_to_another_org_stops_everything_that_uses_it() {
+    let world = World::new("pinned").await;
+    let other = World::new("pinned-other").await;
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    world.flow_is(FLOW, "True/Synced").await;
+    let identity = |world: &World| {
+        world
+            .org
+            .simulator()
+            .model
+            .records("Organization")
+            .first()
+            .cloned()
+    };
+    let same = identity(&world) == identity(&other);
+    let moved = world
+        .example("connections.yaml")
+        .replace(world.org.base_url(), other.org.base_url());
+    world.apply_yaml(&moved).await;
+    if same {
+        // The simulated orgs are one and the same by their id: then nothing has changed.
+        world.connection_is("salesforce", "True/Authorized").await;
+    } else {
+        world.connection_is("salesforce", "False/IdentityChanged").await;
+        world.flow_is(FLOW, "False/ConnectionNotReady").await;
+    }
+    let writes = other.org.simulator().model.writes().len();
+    assert_eq!(writes, 0, "nothing was written to the other org");
+    world.apply(&salesforce_secret(CLIENT_SECRET)).await;
+}

@@ -1,0 +1,25 @@
+//! The operator as users run it: the real binary, with the token of its shipped account and Role, against a real API
+//! server and both simulated services over HTTP.
+//!
+//! - [`world`]: one namespace with an org, an instance and an operator of its own; what every test begins with
+//! - [`flows`]: a flow from apply to delete
+//! - [`references`]: what is missing or wrong, and heals
+//! - [`credentials`]: Secrets that change, sessions that are shared
+//! - [`restarts`]: SIGKILL in mid-work, SIGTERM, and rest
+//! - [`lease`]: one writer
+//! - [`rights`]: what the shipped account may not do
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this binary is a test: what goes wrong fails it"
+)]
+
+mod credentials;
+mod flows;
+mod lease;
+mod references;
+mod restarts;
+mod rights;
+mod world;

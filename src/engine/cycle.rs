@@ -165,9 +165,13 @@ async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleEr
         return Ok(());
     }
     pace.sweep_at = Some(now);
-    let ids = session
+    let mut ids = session
         .book
         .after(pace.sweep_after.as_ref(), session.tuning.sweep_slice);
+    if ids.is_empty() {
+        // Around once: the next round begins at once, or a small flow would be looked at every other time only.
+        ids = session.book.after(None, session.tuning.sweep_slice);
+    }
     pace.sweep_after = ids.last().cloned();
     let mut touched = BTreeSet::new();
     for side in Side::BOTH {

@@ -13,10 +13,12 @@
 //! - [`people`]: what users do; every value they write is unique
 //! - [`settings`]: what a seed draws of a flow's manifests and of the services' habits
 //! - [`oracle`]: what must be true at the end
+//! - [`promises`]: the same world, calm, for one promise at a time
 
 mod oracle;
 mod people;
 mod process;
+mod promises;
 mod run;
 mod settings;
 mod world;

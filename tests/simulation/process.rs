@@ -41,7 +41,13 @@ pub enum Stepped {
 }
 
 impl Process {
-    pub fn start(world: &Shared, store: &MemoryStore, definition: &FlowDefinition, tuning: Tuning) -> Self {
+    pub fn start(
+        world: &Shared,
+        store: &MemoryStore,
+        definition: &FlowDefinition,
+        tuning: Tuning,
+        key: [u8; 32],
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SimClock(Arc::clone(world)));
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy(Arc::clone(world)));
         let transport = |side| -> Arc<dyn Transport> {
@@ -76,7 +82,7 @@ impl Process {
             definition: definition.clone(),
             remotes,
             store: Arc::new(store.handle()),
-            key: [7; 32],
+            key,
             clock,
             entropy,
             fence: Arc::new(AlwaysLeader),

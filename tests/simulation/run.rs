@@ -62,7 +62,7 @@ pub fn run(seed: u64, loud: bool) -> Result<Summary, String> {
         }
     }
 
-    let start = || Process::start(&world, &store, &settings.definition, settings.tuning);
+    let start = || Process::start(&world, &store, &settings.definition, settings.tuning, [7; 32]);
     let mut process = start();
     let mut crashes = 0;
     for _ in 0..settings.steps {

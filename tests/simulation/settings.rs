@@ -38,14 +38,13 @@ pub struct Settings {
     pub bustle: u64,
 }
 
-pub fn draw(chance: &mut Chance) -> Settings {
-    let direction = *chance.pick(&[
-        Direction::TwoWay,
-        Direction::TwoWay,
-        Direction::SalesforceToServiceNow,
-        Direction::ServiceNowToSalesforce,
-    ]);
-    let definition = FlowDefinition {
+/// The guide's flow, two-way, with every kind of field.
+pub fn guide() -> FlowDefinition {
+    definition(Direction::TwoWay)
+}
+
+fn definition(direction: Direction) -> FlowDefinition {
+    FlowDefinition {
         direction,
         sides: PerSide {
             salesforce: SideDefinition {
@@ -99,21 +98,34 @@ pub fn draw(chance: &mut Chance) -> Settings {
             },
         ],
         history: History::All,
-        conflict: *chance.pick(&[
-            ConflictPolicy::MostRecent,
-            ConflictPolicy::MostRecent,
-            ConflictPolicy::PreferSalesforce,
-            ConflictPolicy::PreferServiceNow,
-        ]),
-        drift: *chance.pick(&[DriftPolicy::Revert, DriftPolicy::Ignore]),
-        on_exit: *chance.pick(&[
-            ExitPolicy::PropagateThenUnlink,
-            ExitPolicy::Unlink,
-            ExitPolicy::KeepSyncing,
-        ]),
+        conflict: ConflictPolicy::MostRecent,
+        drift: DriftPolicy::Revert,
+        on_exit: ExitPolicy::PropagateThenUnlink,
         matching: Matching::CreateOnly,
-        interval: Duration::from_secs(*chance.pick(&[30, 60, 120])),
-    };
+        interval: Duration::from_secs(60),
+    }
+}
+
+pub fn draw(chance: &mut Chance) -> Settings {
+    let mut definition = definition(*chance.pick(&[
+        Direction::TwoWay,
+        Direction::TwoWay,
+        Direction::SalesforceToServiceNow,
+        Direction::ServiceNowToSalesforce,
+    ]));
+    definition.conflict = *chance.pick(&[
+        ConflictPolicy::MostRecent,
+        ConflictPolicy::MostRecent,
+        ConflictPolicy::PreferSalesforce,
+        ConflictPolicy::PreferServiceNow,
+    ]);
+    definition.drift = *chance.pick(&[DriftPolicy::Revert, DriftPolicy::Ignore]);
+    definition.on_exit = *chance.pick(&[
+        ExitPolicy::PropagateThenUnlink,
+        ExitPolicy::Unlink,
+        ExitPolicy::KeepSyncing,
+    ]);
+    definition.interval = Duration::from_secs(*chance.pick(&[30, 60, 120]));
     let tuning = Tuning {
         // People here are faster than people are: a run of edits back and forth is no automation.
         flip_limit: u32::MAX,

@@ -1,0 +1,11 @@
+//! The promises to users, one test each: a flow's semantics as `docs/concepts.md` states them, shown on the real engine
+//! and the real adapters over calm models of both services. Each test fails when its promise is broken.
+
+mod conflicts;
+mod creation;
+mod identity;
+mod records_that_leave;
+mod rules_and_matching;
+mod scene;
+mod trouble;
+mod values;

@@ -1,0 +1,276 @@
+//! One fixture vocabulary: a scene is a flow over both services, with people who make and edit records.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use syncflow::adapters::link_store::memory::MemoryStore;
+use syncflow::core::definition::{FieldDefinition, FlowDefinition};
+use syncflow::core::failure::Problem;
+use syncflow::core::link::Link;
+use syncflow::core::side::Side;
+use syncflow::engine::report::{FlowReport, FlowState};
+use syncflow::engine::tuning::Tuning;
+use syncflow_simulators::{Admin, Fields, Model, WriteKind};
+
+use crate::process::Process;
+use crate::settings::{self, guide};
+use crate::world::{Chance, Shared, World, lock};
+
+const USER: &str = "someone";
+
+/// A flow with its process, calm services and an empty past.
+pub struct Scene {
+    pub world: Shared,
+    pub store: MemoryStore,
+    pub definition: FlowDefinition,
+    process: Option<Process>,
+    key: [u8; 32],
+}
+
+impl Scene {
+    /// The guide's two-way flow.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The guide's flow, changed.
+    pub fn with(change: impl FnOnce(&mut FlowDefinition)) -> Self {
+        let mut definition = guide();
+        change(&mut definition);
+        let mut chance = Chance::new(1);
+        let mut service_now = settings::service_now(&mut chance, 1);
+        service_now.switches = syncflow_simulators::service_now::Switches::default();
+        let mut salesforce = settings::salesforce(&mut chance);
+        salesforce.settings.late_commit_seconds = 0;
+        let mut world = World::new(1, salesforce, service_now, settings::beginning());
+        world.troubled = false;
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            store: MemoryStore::new(),
+            definition,
+            process: None,
+            key: [7; 32],
+        }
+    }
+
+    /// Something an administrator of a service does.
+    pub fn set_up(&self, change: impl FnOnce(&mut World)) {
+        change(&mut lock(&self.world));
+    }
+
+    /// Lets the flow run for a few cycles.
+    pub fn sync(&mut self) {
+        self.run_minutes(4);
+    }
+
+    /// Lets the flow run.
+    pub fn run_minutes(&mut self, minutes: i64) {
+        let world = Arc::clone(&self.world);
+        self.process().run_for(&world, minutes * 60_000);
+    }
+
+    /// Lets the process take so many steps: it stands at an await after each.
+    pub fn step(&mut self, steps: u32) {
+        for _ in 0..steps {
+            self.process().step();
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        self.process.get_or_insert_with(|| {
+            Process::start(
+                &self.world,
+                &self.store,
+                &self.definition,
+                Tuning::default(),
+                self.key,
+            )
+        })
+    }
+
+    /// SIGKILL, and the Secret with the flow's key is gone: the next process makes another.
+    pub fn kill_and_lose_the_key(&mut self) {
+        self.kill();
+        self.key = [8; 32];
+    }
+
+    /// SIGKILL; the next `sync` starts a new process from the store.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Applies another definition: the worker is replaced.
+    pub fn apply(&mut self, change: impl FnOnce(&mut FlowDefinition)) {
+        change(&mut self.definition);
+        self.kill();
+    }
+
+    /// Deletes the flow and applies it again: its link state is gone.
+    pub fn delete_and_apply_again(&mut self) {
+        self.kill();
+        self.store.erase();
+    }
+
+    pub fn report(&self) -> FlowReport {
+        self.process
+            .as_ref()
+            .map(|process| process.reports.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    /// Why the flow cannot run.
+    pub fn failure(&self) -> Problem {
+        match self.report().state {
+            FlowState::Failing(problem) => problem,
+            other => panic!("the flow does not fail, it is {other:?}"),
+        }
+    }
+
+    /// The reason codes of all quarantined records.
+    pub fn quarantined(&self) -> Vec<String> {
+        self.report()
+            .quarantine
+            .iter()
+            .map(|row| row.problem.reason.to_string())
+            .collect()
+    }
+
+    pub fn links(&self) -> Vec<Link> {
+        self.store.state().links().cloned().collect()
+    }
+
+    /// What was overwritten: (lost, kept).
+    pub fn journal(&self) -> Vec<(String, String)> {
+        self.store
+            .state()
+            .journal()
+            .map(|entry| (entry.lost.clone(), entry.kept.clone()))
+            .collect()
+    }
+
+    /// Somebody makes a record by hand.
+    pub fn make(&self, side: Side, fields: Value) -> String {
+        let mut world = lock(&self.world);
+        let at = world.timestamp();
+        let fields = object(fields);
+        match side {
+            Side::Salesforce => world.salesforce.model.seed("Case", &fields, at),
+            Side::ServiceNow => world.service_now.model.seed("incident", &fields, at),
+        }
+        .unwrap()
+    }
+
+    /// A case in the rules.
+    pub fn case(&self, subject: &str) -> String {
+        self.make(
+            Side::Salesforce,
+            serde_json::json!({"Subject": subject, "Origin": "Email", "ServiceNow_Assignment_Group__c": "Product"}),
+        )
+    }
+
+    /// An incident in the rules.
+    pub fn incident(&self, short_description: &str) -> String {
+        self.make(
+            Side::ServiceNow,
+            serde_json::json!({"short_description": short_description, "contact_type": "email", "category": "database"}),
+        )
+    }
+
+    /// Somebody edits a record, a few seconds later.
+    pub fn edit(&self, side: Side, id: &str, fields: Value) {
+        let mut world = lock(&self.world);
+        world.pass(std::time::Duration::from_secs(5));
+        let at = world.timestamp();
+        let fields = object(fields);
+        match side {
+            Side::Salesforce => world
+                .salesforce
+                .model
+                .edit_as_person("Case", id, &fields, at, USER),
+            Side::ServiceNow => world
+                .service_now
+                .model
+                .edit_as_person("incident", id, &fields, at, USER),
+        }
+        .unwrap();
+    }
+
+    pub fn delete(&self, side: Side, id: &str) {
+        let mut world = lock(&self.world);
+        world.pass(std::time::Duration::from_secs(5));
+        let at = world.timestamp();
+        match side {
+            Side::Salesforce => world.salesforce.model.delete_as_person("Case", id, at, USER),
+            Side::ServiceNow => world.service_now.model.delete_as_person("incident", id, at, USER),
+        }
+        .unwrap();
+    }
+
+    /// The one record of the other side that carries this record's stamp.
+    pub fn counterpart(&self, side: Side, id: &str) -> Option<String> {
+        let stamp = format!("{}:{id}", side.label());
+        let (records, field, key) = match side.other() {
+            Side::Salesforce => (self.all(Side::Salesforce), "ServiceNow_Sys_Id__c", "Id"),
+            Side::ServiceNow => (self.all(Side::ServiceNow), "correlation_id", "sys_id"),
+        };
+        let mut bearers = records
+            .iter()
+            .filter(|record| record.get(field).is_some_and(|value| *value == *stamp));
+        let found = bearers.next()?[key].as_str().map(str::to_owned);
+        assert!(bearers.next().is_none(), "{stamp} has two counterparts");
+        found
+    }
+
+    /// Every record of a side.
+    pub fn all(&self, side: Side) -> Vec<Fields> {
+        let world = lock(&self.world);
+        match side {
+            Side::Salesforce => world.salesforce.model.records("Case"),
+            Side::ServiceNow => world.service_now.model.records("incident"),
+        }
+    }
+
+    /// A field's content as text; an empty field is the empty text.
+    pub fn field(&self, side: Side, id: &str, field: &str) -> String {
+        let world = lock(&self.world);
+        let record = match side {
+            Side::Salesforce => world.salesforce.model.record("Case", id),
+            Side::ServiceNow => world.service_now.model.record("incident", id),
+        }
+        .expect("the record is there");
+        match record.get(field) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }
+    }
+
+    /// How many writes there were, by anyone, since the beginning.
+    pub fn writes(&self) -> usize {
+        let world = lock(&self.world);
+        world.salesforce.model.writes().len() + world.service_now.model.writes().len()
+    }
+
+    /// How many records API clients made.
+    pub fn made_by_the_flow(&self) -> usize {
+        let world = lock(&self.world);
+        let by_client = |write: &&syncflow_simulators::Write| {
+            write.kind == WriteKind::Created && matches!(write.actor, syncflow_simulators::Actor::Api(_))
+        };
+        world.salesforce.model.writes().iter().filter(by_client).count()
+            + world.service_now.model.writes().iter().filter(by_client).count()
+    }
+}
+
+/// The definition of the pair with this Salesforce field.
+pub fn pair<'a>(definition: &'a mut FlowDefinition, salesforce: &str) -> &'a mut FieldDefinition {
+    definition
+        .fields
+        .iter_mut()
+        .find(|field| field.fields.salesforce.as_str() == salesforce)
+        .expect("the guide maps this field")
+}
+
+fn object(value: Value) -> Fields {
+    value.as_object().expect("fields are an object").clone()
+}

@@ -1,6 +1,11 @@
 //! Arrows point inwards: `main → runtime → controllers, engine, adapters → ports → core, api`. Read from the sources'
 //! own `use` lines and paths, so that an arrow that points outwards fails here before anybody reviews it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "this crate is a test: a panic is its way of failing"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

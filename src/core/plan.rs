@@ -10,7 +10,7 @@ use super::failure::{Problem, Reason};
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::flow::{FieldPair, Flow};
 use super::ident::{FieldKey, FieldName, RecordId};
-use super::link::{Flips, IntendedField, Intent, IntentKind, JournalEntry, Link, Phase};
+use super::link::{Flips, IntendedField, Intent, IntentKind, JournalCause, JournalEntry, Link, Phase};
 use super::mapping::Untranslatable;
 use super::merge::{Decision, FieldState, decide};
 use super::quarantine::after_failure;
@@ -234,37 +234,17 @@ fn merge_fields(
                 journal,
                 conflict,
             } => {
-                let (Some(before), Some(from)) = (prints[side].clone(), prints[side.other()].clone()) else {
-                    continue;
-                };
-                let sent = print(context.fingerprints, link, pair, side, &value);
-                if let (Some(cause), Some(lost)) = (journal, state.current[side]) {
-                    plan.journal.push(JournalEntry {
-                        link: link.id.clone(),
-                        field: pair.key.clone(),
-                        overwritten: side,
-                        ids: link.ids.clone(),
-                        at: context.now,
-                        cause,
-                        lost: lost.plain(),
-                        kept: value.plain(),
-                    });
-                }
                 plan.conflicts += u64::from(conflict);
-                intended[side].insert(
-                    pair.key.clone(),
-                    IntendedField {
-                        sent,
-                        before: Some(before),
-                        from,
-                        restated: false,
-                    },
+                let field = (*pair, state, prints);
+                plan_write(
+                    context,
+                    link,
+                    field,
+                    (side, value),
+                    journal,
+                    plan,
+                    &mut intended[side],
                 );
-                let write = plan.writes[side].get_or_insert_with(|| PlannedWrite {
-                    id: records[side].id.clone(),
-                    fields: BTreeMap::new(),
-                });
-                write.fields.insert(pair.fields[side].clone(), value);
             }
         }
     }
@@ -298,6 +278,53 @@ fn merge_fields(
             });
         }
     }
+}
+
+/// Adds one field to its record's write, with its intent, and with what must be journalled of it.
+fn plan_write(
+    context: &PlanContext<'_>,
+    link: &Link,
+    (pair, state, prints): (&FieldPair, &FieldState<'_>, &PerSide<Option<Fingerprint>>),
+    (side, value): (Side, Value),
+    journal: Option<JournalCause>,
+    plan: &mut LinkPlan,
+    intended: &mut BTreeMap<FieldKey, IntendedField>,
+) {
+    // A decision to write was taken on both sides' content, so both were seen; and each record's id is known.
+    let (Some(before), Some(from), Some(id)) = (
+        prints[side].clone(),
+        prints[side.other()].clone(),
+        link.ids[side].clone(),
+    ) else {
+        return;
+    };
+    if let (Some(cause), Some(lost)) = (journal, state.current[side]) {
+        plan.journal.push(JournalEntry {
+            link: link.id.clone(),
+            field: pair.key.clone(),
+            overwritten: side,
+            ids: link.ids.clone(),
+            at: context.now,
+            cause,
+            lost: lost.plain(),
+            kept: value.plain(),
+        });
+    }
+    let sent = print(context.fingerprints, link, pair, side, &value);
+    intended.insert(
+        pair.key.clone(),
+        IntendedField {
+            sent,
+            before: Some(before),
+            from,
+            restated: false,
+        },
+    );
+    let write = plan.writes[side].get_or_insert_with(|| PlannedWrite {
+        id,
+        fields: BTreeMap::new(),
+    });
+    write.fields.insert(pair.fields[side].clone(), value);
 }
 
 /// Nothing of this record is written; the link stays as it was, but for its quarantine row.
@@ -368,7 +395,7 @@ fn count_flips(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan) {
     let drift = plan
         .journal
         .iter()
-        .any(|entry| entry.cause == super::link::JournalCause::Drift);
+        .any(|entry| entry.cause == JournalCause::Drift);
     let count = match &link.flips {
         Some(flips) if context.now.since(flips.at).as_secs() <= FLIP_GAP_SECONDS => {
             if drift || flips.last != side {

@@ -237,12 +237,12 @@ fn nothing_lost(
         let known_there = later
             .iter()
             .position(|touch| !touch.by_person && touch.side != edit.side && touch.after == edit.after);
-        let superseded_there = known_there.is_some_and(|at| {
+        let known_and_replaced = known_there.is_some_and(|at| {
             later[at..]
                 .iter()
                 .any(|touch| touch.by_person && touch.side != edit.side)
         });
-        if superseded_here || superseded_there {
+        if superseded_here || known_and_replaced {
             continue;
         }
         let overwritten = later

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use syncflow::core::definition::Direction;
 use syncflow::core::side::Side;
 use syncflow_simulators::{Admin, Fields};
 
@@ -31,14 +30,14 @@ impl People {
         let at = world.timestamp();
         let n = self.unique(side);
         let record = match side {
-            Side::Salesforce => fields(json!({
+            Side::Salesforce => fields(&json!({
                 "Subject": format!("case {n}"),
                 "Description": if n % 6 < 2 { json!(null) } else { json!(format!("about case {n}")) },
                 "Origin": *world.chance.pick(&["Email", "Web", "Phone"]),
                 "Escalation__c": format!("escalation {n}"),
                 "ServiceNow_Assignment_Group__c": if in_rules { "Product" } else { "Network" },
             })),
-            Side::ServiceNow => fields(json!({
+            Side::ServiceNow => fields(&json!({
                 "short_description": format!("incident {n}"),
                 "description": format!("about incident {n}"),
                 "contact_type": *world.chance.pick(&["email", "self-service", "virtual_agent", "phone"]),
@@ -54,7 +53,7 @@ impl People {
     }
 
     /// Somebody does something: edits a record, moves it in or out of the rules, or makes one.
-    pub fn act(&mut self, world: &mut World, direction: Direction) {
+    pub fn act(&mut self, world: &mut World) {
         let side = *world.chance.pick(&Side::BOTH);
         if world.chance.permille(60) {
             let in_rules = world.chance.permille(700);
@@ -85,50 +84,42 @@ impl People {
             (Side::ServiceNow, 8) => {
                 json!({"contact_type": *world.chance.pick(&["email", "self-service", "virtual_agent", "phone"])})
             }
-            (Side::ServiceNow, 9) => json!({"work_state": ""}),
-            (Side::ServiceNow, 10) => json!({"description": ""}),
+            (Side::ServiceNow, 9..=10) => json!({"description": ""}),
             (Side::ServiceNow, _) => json!({"category": *world.chance.pick(&["database", "network"])}),
         };
-        if edit.get("work_state").is_none() {
-            self.edit(world, side, &id, edit);
-        }
-        let _ = direction;
-    }
-
-    fn edit(&mut self, world: &mut World, side: Side, id: &str, edit: serde_json::Value) {
-        let at = world.timestamp();
-        let edit = fields(edit);
-        let edited = match side {
-            Side::Salesforce => world.salesforce.model.edit_as_person("Case", id, &edit, at, USER),
-            Side::ServiceNow => world
-                .service_now
-                .model
-                .edit_as_person("incident", id, &edit, at, USER),
-        };
-        edited.expect("people can edit records");
-        world.audit();
-        let moment = world.chance.below(700);
-        world.pass(Duration::from_millis(moment));
+        edit_record(world, side, &id, &edit);
     }
 
     /// Before the end everybody brings every record into the rules, so that nothing may be left undone.
-    pub fn bring_everything_in(&mut self, world: &mut World) {
+    pub fn bring_everything_in(world: &mut World) {
         for id in ids(world, Side::Salesforce) {
-            self.edit(
-                world,
-                Side::Salesforce,
-                &id,
-                json!({"ServiceNow_Assignment_Group__c": "Product"}),
-            );
+            let edit = json!({"ServiceNow_Assignment_Group__c": "Product"});
+            edit_record(world, Side::Salesforce, &id, &edit);
         }
         for id in ids(world, Side::ServiceNow) {
-            self.edit(world, Side::ServiceNow, &id, json!({"category": "database"}));
+            edit_record(world, Side::ServiceNow, &id, &json!({"category": "database"}));
         }
     }
 }
 
-fn fields(value: serde_json::Value) -> Fields {
+fn fields(value: &serde_json::Value) -> Fields {
     value.as_object().expect("an object").clone()
+}
+
+fn edit_record(world: &mut World, side: Side, id: &str, edit: &serde_json::Value) {
+    let at = world.timestamp();
+    let edit = fields(edit);
+    let edited = match side {
+        Side::Salesforce => world.salesforce.model.edit_as_person("Case", id, &edit, at, USER),
+        Side::ServiceNow => world
+            .service_now
+            .model
+            .edit_as_person("incident", id, &edit, at, USER),
+    };
+    edited.expect("people can edit records");
+    world.audit();
+    let moment = world.chance.below(700);
+    world.pass(Duration::from_millis(moment));
 }
 
 /// The ids of all live records of a side.

@@ -149,7 +149,7 @@ impl CredentialSource<SalesforceCredential> for OrgCredential {
         })
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Secret salesforce"
     }
 }
@@ -165,7 +165,7 @@ impl CredentialSource<ServiceNowCredential> for InstanceCredential {
         })
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "Secret servicenow"
     }
 }

@@ -73,7 +73,7 @@ pub fn run(seed: u64, loud: bool) -> Result<Summary, String> {
             now.now = wake.unwrap_or(now.now + 1000).max(now.now);
         }
         if now.chance.permille(settings.bustle) {
-            people.act(&mut now, settings.definition.direction);
+            people.act(&mut now);
         }
         let dies = now.chance.below(10_000) < settings.crashes;
         drop(now);
@@ -87,7 +87,7 @@ pub fn run(seed: u64, loud: bool) -> Result<Summary, String> {
     {
         let mut world = lock(&world);
         world.troubled = false;
-        people.bring_everything_in(&mut world);
+        People::bring_everything_in(&mut world);
     }
     process.run_for(&world, QUIET_MILLIS);
     let before = (writes(&world), store.writes());

@@ -34,9 +34,9 @@ impl Scene {
     }
 
     /// The guide's flow, changed.
-    pub fn with(change: impl FnOnce(&mut FlowDefinition)) -> Self {
+    pub fn with(adapt: impl FnOnce(&mut FlowDefinition)) -> Self {
         let mut definition = guide();
-        change(&mut definition);
+        adapt(&mut definition);
         let mut chance = Chance::new(1);
         let mut service_now = settings::service_now(&mut chance, 1);
         service_now.switches = syncflow_simulators::service_now::Switches::default();
@@ -152,7 +152,7 @@ impl Scene {
     pub fn make(&self, side: Side, fields: Value) -> String {
         let mut world = lock(&self.world);
         let at = world.timestamp();
-        let fields = object(fields);
+        let fields = object(&fields);
         match side {
             Side::Salesforce => world.salesforce.model.seed("Case", &fields, at),
             Side::ServiceNow => world.service_now.model.seed("incident", &fields, at),
@@ -181,7 +181,7 @@ impl Scene {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));
         let at = world.timestamp();
-        let fields = object(fields);
+        let fields = object(&fields);
         match side {
             Side::Salesforce => world
                 .salesforce
@@ -271,6 +271,6 @@ pub fn pair<'a>(definition: &'a mut FlowDefinition, salesforce: &str) -> &'a mut
         .expect("the guide maps this field")
 }
 
-fn object(value: Value) -> Fields {
+fn object(value: &Value) -> Fields {
     value.as_object().expect("fields are an object").clone()
 }

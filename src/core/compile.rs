@@ -465,12 +465,13 @@ fn hashes(definition: &FlowDefinition, fields: &[FieldPair]) -> DefinitionHashes
             (pair.key.clone(), super::ident::digest_of(&text))
         })
         .collect();
+    let sides = definition
+        .sides
+        .as_ref()
+        .map(|_, side| (side.rules.clone(), side.stamp_field.clone()));
     let rules = format!(
-        "{:?}|{:?}|{:?}|{:?}",
-        definition.direction,
-        definition.sides.salesforce.rules,
-        definition.sides.service_now.rules,
-        definition.matching
+        "{:?}|{sides:?}|{:?}|{:?}|{:?}",
+        definition.direction, definition.matching, definition.history, definition.on_exit
     );
     DefinitionHashes {
         pairs,

@@ -244,7 +244,7 @@ pub struct Header {
 pub struct DefinitionHashes {
     /// Of each pair of fields: kinds, direction, value table.
     pub pairs: BTreeMap<FieldKey, String>,
-    /// Of direction, rules and matching.
+    /// Of what decides which records are taken up and which links are awake.
     pub rules: String,
 }
 

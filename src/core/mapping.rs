@@ -75,7 +75,7 @@ impl FieldPair {
             return parse(&row.values[towards], kind).ok_or(Untranslatable::WrongKind);
         }
         if value.canonical().is_null() {
-            return Ok(Value::Null);
+            return convert(&Value::Null, kind);
         }
         match &self.unmapped {
             UnmappedPolicy::Hold | UnmappedPolicy::Quarantine => Err(Untranslatable::Unmapped),
@@ -145,7 +145,13 @@ pub fn instant(text: &str) -> Option<Instant> {
 fn convert(value: &Value, kind: &FieldKind) -> Result<Value, Untranslatable> {
     let value = value.canonical();
     if value.is_null() {
-        return Ok(Value::Null);
+        // A checkbox has no empty state: empty there is *not checked*.
+        let empty = if matches!(kind, FieldKind::Boolean) {
+            Value::Boolean(false)
+        } else {
+            Value::Null
+        };
+        return Ok(empty);
     }
     match kind {
         FieldKind::Text { max_length } => {

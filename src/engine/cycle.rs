@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::intake::{Fresh, sort};
-use super::origination::{reconsider, resolve, touched};
-use super::processing::{process, read};
+use super::origination::{reconsider, resolve};
+use super::processing::{Work, process, read};
 use super::session::{CycleError, OnSide, Session};
 use super::settling::settle;
 use crate::core::compile::created_field;
-use crate::core::definition::History;
+use crate::core::definition::{ExitPolicy, History};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{Link, Phase, Sweep};
 use crate::core::record::{Observation, Record};
 use crate::core::rules::created_from;
-use crate::core::scan::{advance, start};
+use crate::core::scan::{Start, advance, start};
 use crate::core::side::Side;
 use crate::core::time::Instant;
 use crate::ports::ChangeQuery;
@@ -56,9 +56,8 @@ pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<()
 
 async fn settle_and_process(session: &mut Session<'_>) -> Result<(), CycleError> {
     session.unsettled = false;
-    let mut fresh = Fresh::default();
-    let settled = settle(session, &mut fresh).await?;
-    process(session, settled.touched, fresh, settled.journal, &settled.resend).await
+    let work = settle(session).await?;
+    process(session, work).await
 }
 
 /// Changes that were put off, and quarantined records whose time has come.
@@ -67,15 +66,23 @@ async fn take_up_again(session: &mut Session<'_>) -> Result<(), CycleError> {
         .book
         .due(session.parts.clock.now(), session.tuning.retries_per_cycle);
     due.extend(session.book.deferred());
-    let alone: BTreeSet<LinkId> = due
-        .iter()
-        .filter(|id| session.book.get(id).is_some_and(Link::is_alone))
-        .cloned()
-        .collect();
+    look_at(session, due).await
+}
+
+/// Brings links up to date that no page of changes named. Those without a counterpart are looked for first.
+async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) -> Result<(), CycleError> {
+    let is_alone = |id: &&LinkId| session.book.get(id).is_some_and(Link::is_alone);
+    let alone: BTreeSet<LinkId> = links.iter().filter(is_alone).cloned().collect();
     let mut fresh = Fresh::default();
-    let mut touched: BTreeSet<LinkId> = due.difference(&alone).cloned().collect();
-    touched.extend(reconsider(session, &alone, &mut fresh).await?);
-    process(session, touched, fresh, Vec::new(), &BTreeSet::new()).await
+    let may_create = reconsider(session, &alone, &mut fresh).await?;
+    let links = links.difference(&alone).chain(&may_create).cloned().collect();
+    let work = Work {
+        links,
+        may_create,
+        fresh,
+        ..Work::default()
+    };
+    process(session, work).await
 }
 
 /// Reads a side's changes to their end, whole page by whole page; the cursor moves after each page is settled.
@@ -88,10 +95,11 @@ async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<
     let mut began_at = None;
     loop {
         let limit = session.parts.remotes[side].limits().page;
+        let after = start(&session.header.cursors[side], overlap).or_else(|| first_start(session, side));
         let query = ChangeQuery {
             schema: session.schemas[side].clone(),
             fields: session.fields[side].clone(),
-            after: start(&session.header.cursors[side], overlap),
+            after,
             created_from: earliest_creation(session, side),
             limit,
         };
@@ -122,10 +130,26 @@ async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<
 
 async fn process_page(session: &mut Session<'_>, side: Side, records: Vec<Record>) -> Result<(), CycleError> {
     let mut intake = sort(session, side, records);
-    let mut fresh = Fresh::default();
-    let journal = resolve(session, side, &mut intake, &mut fresh).await?;
-    let touched = touched(intake, &mut fresh, side);
-    process(session, touched, fresh, journal, &BTreeSet::new()).await
+    let mut work = Work::default();
+    resolve(session, side, &mut intake, &mut work).await?;
+    work.links.extend(intake.touched);
+    work.fresh[side].extend(intake.fresh);
+    process(session, work).await
+}
+
+/// Where the first scan of a side begins: with everything, where its hand-made records originate. On the other side
+/// only counterparts count, and those are found through the stamps of their origins; so it begins now. A flow that
+/// keeps syncing what left the rules must find links whose origins no rule lets in, and reads everything.
+fn first_start(session: &Session<'_>, side: Side) -> Start {
+    let reads_all =
+        session.flow.direction.originates(side) || session.flow.on_exit == ExitPolicy::KeepSyncing;
+    (!reads_all).then(|| {
+        let server_now = session.parts.clock.now().seconds() + session.clock_offsets[side];
+        (
+            Instant::from_seconds(server_now).earlier(session.tuning.deep_overlap),
+            None,
+        )
+    })
 }
 
 /// The first scan of a side is narrowed by creation date, which both services index and which never changes, so that
@@ -153,8 +177,7 @@ async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleEr
         session.header.sweep = ids.last().map(|last| Sweep {
             after: Some(last.clone()),
         });
-        let touched = ids.into_iter().collect();
-        process(session, touched, Fresh::default(), Vec::new(), &BTreeSet::new()).await?;
+        look_at(session, ids.into_iter().collect()).await?;
         session.commit_header().await?;
     }
     let now = session.parts.clock.monotonic();
@@ -193,5 +216,5 @@ async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleEr
         }
         touched.extend(sort(session, side, present).touched);
     }
-    process(session, touched, Fresh::default(), Vec::new(), &BTreeSet::new()).await
+    look_at(session, touched).await
 }

@@ -27,6 +27,8 @@ pub(super) struct Intake {
     pub(super) stamped: Vec<(Record, Stamp)>,
     /// Unlinked records that the rules let in.
     pub(super) candidates: Vec<Record>,
+    /// Unlinked records that the rules let in, but the history does not.
+    pub(super) older: Vec<Record>,
     /// Every row that is still current, for those who look at it next.
     pub(super) fresh: BTreeMap<RecordId, Record>,
 }
@@ -46,7 +48,9 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
                 }
             } else if asks_for_a_look(session, link, side, &record) {
                 intake.touched.insert(link.id.clone());
-            } else if link.seen[side].is_none_or(|seen| record.version > seen) {
+            } else if link.phase != Phase::Dormant && link.seen[side].is_none_or(|seen| record.version > seen)
+            {
+                // While a link sleeps, what it missed stays new: that is how it is dated when it wakes.
                 let mut link = link.clone();
                 link.seen[side] = Some(record.version);
                 session.book.put(link);
@@ -54,9 +58,10 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
             intake.fresh.insert(record.id.clone(), record);
         } else if let Some(stamp) = stamp_of(session, side, &record) {
             intake.stamped.push((record, stamp));
-        } else if session.flow.direction.originates(side) && in_history(session, side, &record) {
+        } else if session.flow.direction.originates(side) {
             match evaluate(&session.flow.sides[side].rules, &record) {
-                Verdict::Holds => intake.candidates.push(record),
+                Verdict::Holds if in_history(session, side, &record) => intake.candidates.push(record),
+                Verdict::Holds => intake.older.push(record),
                 Verdict::Fails => {}
                 Verdict::Unknown(field) => session.warn(Problem::human(
                     "RuleFieldHidden",

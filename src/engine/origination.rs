@@ -6,39 +6,56 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::intake::{Fresh, Intake, stamp_of};
-use super::processing::{not_visible, put_quarantined, read};
+use super::processing::{Work, not_visible, put_quarantined, read};
 use super::session::{CycleError, OnSide, Session};
 use crate::core::creation::{Attribution, complete_creation};
 use crate::core::definition::Matching;
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, LinkId, RecordId, Stamp};
 use crate::core::link::{JournalEntry, Link, Phase};
+use crate::core::mapping::parse;
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
 use crate::core::rules::{Verdict, evaluate};
 use crate::core::side::{PerSide, Side};
 use crate::core::value::Value;
 
-/// Gives every unlinked record of a page its link, in memory: restored, matched, or to be created. Returns what was
-/// touched, and what must be journalled with it.
+/// Gives every unlinked record of a page its link, in memory: restored, matched, or to be created.
 pub(super) async fn resolve(
     session: &mut Session<'_>,
     side: Side,
     intake: &mut Intake,
-    fresh: &mut Fresh,
-) -> Result<Vec<JournalEntry>, CycleError> {
-    let mut journal = Vec::new();
+    work: &mut Work,
+) -> Result<(), CycleError> {
     for (record, stamp) in std::mem::take(&mut intake.stamped) {
-        attach_stamped(session, side, &record, &stamp, intake, &mut journal).await?;
-        fresh[side].insert(record.id.clone(), record);
+        attach_stamped(session, side, &record, &stamp, intake, &mut work.journal).await?;
+        work.fresh[side].insert(record.id.clone(), record);
     }
     let candidates = std::mem::take(&mut intake.candidates);
-    intake
-        .touched
-        .extend(resolve_candidates(session, side, &candidates, fresh).await?);
+    let mut may_create = resolve_candidates(session, side, &candidates, &mut work.fresh).await?;
     let alone = std::mem::take(&mut intake.alone);
-    intake.touched.extend(reconsider(session, &alone, fresh).await?);
-    Ok(journal)
+    may_create.extend(reconsider(session, &alone, &mut work.fresh).await?);
+    let older = std::mem::take(&mut intake.older);
+    let restored = restore_older(session, side, &older, &mut work.fresh).await?;
+    intake.touched.extend(restored);
+    intake.touched.extend(may_create.iter().cloned());
+    work.may_create.extend(may_create);
+    Ok(())
+}
+
+/// Records from before the flow's first activation never originate; but one that an earlier life of this flow linked
+/// is found by the stamp of its counterpart, as any other.
+async fn restore_older(
+    session: &mut Session<'_>,
+    side: Side,
+    records: &[Record],
+    fresh: &mut Fresh,
+) -> Result<BTreeSet<LinkId>, CycleError> {
+    let ids: Vec<RecordId> = records.iter().map(|record| record.id.clone()).collect();
+    let bearers = find_stamps(session, side.other(), &ids).await?;
+    let stamped = |record: &&Record| bearers.contains_key(&record.id);
+    let known: Vec<Record> = records.iter().filter(stamped).cloned().collect();
+    resolve_candidates(session, side, &known, fresh).await
 }
 
 /// Looks again for the counterparts of links that have none: the record changed, or its quarantine is over. Returns
@@ -93,7 +110,10 @@ pub(super) async fn reconsider(
         }
         touched.extend(resolve_candidates(session, side, &candidates, fresh).await?);
     }
-    session.commit(alone, Vec::new()).await?;
+    // Only what is decided: a link that goes on is committed with what is planned for it, or its change would be
+    // forgotten by a crash in between.
+    let decided = alone.difference(&touched).cloned().collect();
+    session.commit(&decided, Vec::new()).await?;
     Ok(touched)
 }
 
@@ -261,10 +281,6 @@ async fn resolve_chunk(
             .cloned()
             .unwrap_or_else(|| Link::begin(side, &record.id));
         let earlier = link.quarantine.clone();
-        let link = Link {
-            deferred: false,
-            ..link
-        };
         let stamp = Stamp {
             side,
             id: record.id.clone(),
@@ -311,7 +327,10 @@ async fn resolve_chunk(
             fresh[side].insert(record.id.clone(), record.clone());
             session.book.put(link);
         } else {
-            let mut link = link;
+            let mut link = Link {
+                deferred: false,
+                ..link
+            };
             link.seen[side] = Some(record.version);
             stuck.insert(link.id.clone());
             session.book.put(link);
@@ -354,15 +373,13 @@ async fn find_matches(
         .iter()
         .filter(|record| has_keys(record, side, keys))
         .collect();
-    let values: BTreeSet<String> = keyed
+    // Asked in the kind of the field that is searched: a number on one side is often text on the other.
+    let kind = session.flow.sides[target].kinds.get(&first[target]);
+    let texts: BTreeSet<String> = keyed
         .iter()
         .filter_map(|record| Some(record.value(&first[side])?.canonical().plain()))
         .collect();
-    let values: Vec<Value> = keyed
-        .iter()
-        .filter_map(|record| Some(record.value(&first[side])?.canonical()))
-        .filter(|value| values.contains(&value.plain()))
-        .collect();
+    let values: Vec<Value> = texts.iter().filter_map(|text| parse(text, kind?)).collect();
     if values.is_empty() {
         return Ok(matches);
     }
@@ -406,10 +423,4 @@ fn has_keys(record: &Record, side: Side, keys: &[PerSide<FieldName>]) -> bool {
 /// Keys are compared as text, since a number on one side is often text on the other.
 fn same_key(ours: &Value, theirs: &Value) -> bool {
     ours.canonical().plain() == theirs.canonical().plain()
-}
-
-/// Links whose records a page touched, by id: what [`super::processing`] takes.
-pub(super) fn touched(intake: Intake, fresh: &mut Fresh, side: Side) -> BTreeSet<LinkId> {
-    fresh[side].extend(intake.fresh);
-    intake.touched
 }

@@ -22,23 +22,35 @@ use crate::core::side::{PerSide, Side};
 /// What was learnt of records in this round.
 type Observed = PerSide<BTreeMap<RecordId, Observation>>;
 
-/// Brings these links up to date. `journal` is made durable with the first commit; links in `resend` may have their
-/// creation sent again although an earlier attempt's outcome was unknown.
-pub(super) async fn process(
-    session: &mut Session<'_>,
-    touched: BTreeSet<LinkId>,
-    mut fresh: Fresh,
-    mut journal: Vec<JournalEntry>,
-    resend: &BTreeSet<LinkId>,
-) -> Result<(), CycleError> {
-    let mut work = touched;
+/// Links to bring up to date.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// The links.
+    pub(super) links: BTreeSet<LinkId>,
+    /// Of these, links without a counterpart for which one may be made now: somebody has just looked for what is there
+    /// already, and may send again where an earlier attempt's outcome was unknown.
+    pub(super) may_create: BTreeSet<LinkId>,
+    /// Records read just before.
+    pub(super) fresh: Fresh,
+    /// What must be journalled with the first commit.
+    pub(super) journal: Vec<JournalEntry>,
+}
+
+/// Brings links up to date.
+pub(super) async fn process(session: &mut Session<'_>, work: Work) -> Result<(), CycleError> {
+    let Work {
+        links: mut work,
+        may_create,
+        mut fresh,
+        mut journal,
+    } = work;
     for round in 0..session.tuning.rounds {
         // What is at work at the service is left alone until it is settled.
         work.retain(|id| {
             session
                 .book
                 .get(id)
-                .is_some_and(|link| !link.has_intent() || (round == 0 && resend.contains(id)))
+                .is_some_and(|link| !link.has_intent() || (round == 0 && may_create.contains(id)))
         });
         if work.is_empty() && journal.is_empty() {
             return Ok(());
@@ -46,7 +58,14 @@ pub(super) async fn process(
         let observed = observe(session, &work, &mut fresh).await?;
         let mut outgoing = Outgoing::default();
         for id in &work {
-            plan_one(session, id, &observed, &mut outgoing, &mut journal);
+            plan_one(
+                session,
+                id,
+                &observed,
+                may_create.contains(id),
+                &mut outgoing,
+                &mut journal,
+            );
         }
         session.commit(&work, std::mem::take(&mut journal)).await?;
         let moved = verify(session, &mut outgoing, &mut fresh).await?;
@@ -120,6 +139,7 @@ fn plan_one(
     session: &mut Session<'_>,
     id: &LinkId,
     observed: &Observed,
+    may_create: bool,
     outgoing: &mut Outgoing,
     journal: &mut Vec<JournalEntry>,
 ) {
@@ -127,6 +147,14 @@ fn plan_one(
         return;
     };
     if link.phase == Phase::Tombstone {
+        return;
+    }
+    if link.pair().is_none() && !may_create {
+        // Nobody has looked for its counterpart: nothing is made on a guess. A quarantined one waits for its time.
+        session.book.put(Link {
+            deferred: link.quarantine.is_none(),
+            ..link
+        });
         return;
     }
     let mut seen: PerSide<Option<&Record>> = PerSide::default();

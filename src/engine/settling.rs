@@ -1,35 +1,24 @@
 //! Intents whose outcome is unknown: an answer was lost, or we were killed in between. Settled by looking, never by
 //! sending again blindly.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::intake::{Fresh, stamp_of};
+use super::intake::stamp_of;
 use super::origination::find_stamps;
-use super::processing::{put_quarantined, read};
+use super::processing::{Work, put_quarantined, read};
 use super::session::{CycleError, Session};
 use crate::core::creation::{Attribution, complete_creation};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, Stamp};
-use crate::core::link::{ChosenIds, Intent, IntentKind, JournalEntry, Link, Phase};
+use crate::core::link::{ChosenIds, Intent, IntentKind, Link, Phase};
 use crate::core::record::{Observation, Record};
 use crate::core::settle::{Settlement, settle_update};
 use crate::core::side::{PerSide, Side};
 
-/// What settling left to do.
-#[derive(Debug, Default)]
-pub(super) struct Settled {
-    /// Links to plan again.
-    pub(super) touched: BTreeSet<LinkId>,
-    /// Of these, creations that may be sent again.
-    pub(super) resend: BTreeSet<LinkId>,
-    /// What must be journalled with them.
-    pub(super) journal: Vec<JournalEntry>,
-}
-
-/// Looks at the target of every intent.
-pub(super) async fn settle(session: &mut Session<'_>, fresh: &mut Fresh) -> Result<Settled, CycleError> {
-    let mut settled = Settled::default();
+/// Looks at the target of every intent. Returns what there is to plan again.
+pub(super) async fn settle(session: &mut Session<'_>) -> Result<Work, CycleError> {
+    let mut work = Work::default();
     let pending = session.book.with_intents();
     for side in Side::BOTH {
         let mut updates = Vec::new();
@@ -41,10 +30,10 @@ pub(super) async fn settle(session: &mut Session<'_>, fresh: &mut Fresh) -> Resu
                 None => {}
             }
         }
-        settle_updates(session, side, &updates, fresh, &mut settled).await?;
-        settle_creations(session, side, &creations, fresh, &mut settled).await?;
+        settle_updates(session, side, &updates, &mut work).await?;
+        settle_creations(session, side, &creations, &mut work).await?;
     }
-    Ok(settled)
+    Ok(work)
 }
 
 /// How long after its preparation a write may still be applied: sent late in its batch, waited for, and at work.
@@ -57,8 +46,7 @@ async fn settle_updates(
     session: &mut Session<'_>,
     side: Side,
     links: &[Link],
-    fresh: &mut Fresh,
-    settled: &mut Settled,
+    work: &mut Work,
 ) -> Result<(), CycleError> {
     let ids: Vec<RecordId> = links.iter().filter_map(|link| link.ids[side].clone()).collect();
     let observed = read(session, side, &ids).await?;
@@ -75,8 +63,8 @@ async fn settle_updates(
                 match settle_update(&session.context(), &link, side, record, in_flight(session, side)) {
                     Settlement::Waiting => {}
                     Settlement::Over(link) => {
-                        settled.touched.insert(link.id.clone());
-                        fresh[side].insert(id, record.clone());
+                        work.links.insert(link.id.clone());
+                        work.fresh[side].insert(id, record.clone());
                         session.book.put(*link);
                     }
                 }
@@ -88,20 +76,19 @@ async fn settle_updates(
                     quarantine: None,
                     ..link.clone()
                 });
-                settled.touched.insert(link.id);
+                work.links.insert(link.id);
             }
             Some(Observation::NotVisible | Observation::Unread) | None => {}
         }
     }
-    session.commit(&settled.touched, Vec::new()).await
+    session.commit(&work.links, Vec::new()).await
 }
 
 async fn settle_creations(
     session: &mut Session<'_>,
     side: Side,
     links: &[Link],
-    fresh: &mut Fresh,
-    settled: &mut Settled,
+    work: &mut Work,
 ) -> Result<(), CycleError> {
     if links.is_empty() {
         return Ok(());
@@ -116,9 +103,9 @@ async fn settle_creations(
                     &record.id,
                     Some((record, Attribution::Found)),
                 );
-                settled.journal.extend(journal);
-                settled.touched.insert(link.id.clone());
-                fresh[side].insert(record.id.clone(), record.clone());
+                work.journal.extend(journal);
+                work.links.insert(link.id.clone());
+                work.fresh[side].insert(record.id.clone(), record.clone());
                 session.book.put(link);
             }
             Some(several) if !several.is_empty() => {
@@ -133,13 +120,13 @@ async fn settle_creations(
                 );
                 let mut link = link.clone();
                 link.intents[side] = None;
-                settled.touched.insert(link.id.clone());
+                work.links.insert(link.id.clone());
                 put_quarantined(session, link, problem);
             }
             _ => {
                 if may_send_again(session, side, link) {
-                    settled.touched.insert(link.id.clone());
-                    settled.resend.insert(link.id.clone());
+                    work.links.insert(link.id.clone());
+                    work.may_create.insert(link.id.clone());
                 }
             }
         }

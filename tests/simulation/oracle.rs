@@ -131,8 +131,7 @@ fn judge_field(
         "{} ⇄ {} of {}",
         field.fields.salesforce, field.fields.service_now, link.id
     );
-    converged(definition, field, &finals, &touches, paired_at(world, pair))
-        .map_err(|why| format!("{label}: {why}"))?;
+    converged(definition, field, &finals, &touches).map_err(|why| format!("{label}: {why}"))?;
     not_invented(definition, field, link, &touches).map_err(|why| format!("{label}: {why}"))?;
     if !field.values.is_empty() {
         // Choices are not unique, so which edit a value came from cannot be told.
@@ -151,7 +150,6 @@ fn converged(
     field: &FieldDefinition,
     finals: &PerSide<String>,
     touches: &[Touch],
-    paired_at: usize,
 ) -> Result<(), String> {
     let equal =
         finals.salesforce == finals.service_now || field.values.iter().any(|row| row.values == *finals);
@@ -167,12 +165,11 @@ fn converged(
                 .iter()
                 .any(|touch| touch.by_person && touch.side == target)
         });
-    // An empty source never wipes what it meets for the first time.
+    // A source that never held anything wipes nothing that it meets.
     let met_filled = target.is_some_and(|target| {
-        finals[target.other()].is_empty()
-            && !touches
-                .iter()
-                .any(|touch| touch.by_person && touch.at > paired_at)
+        !touches
+            .iter()
+            .any(|touch| touch.side == target.other() && touch.by_person)
     });
     if equal || left_alone || met_filled {
         Ok(())
@@ -267,15 +264,6 @@ fn nothing_lost(
         ));
     }
     Ok(unseen)
-}
-
-/// When the flow made one of the two for the other.
-fn paired_at(world: &World, pair: &PerSide<String>) -> usize {
-    let made = |event: &Event| {
-        matches!(event, Event::Wrote { side, write }
-            if write.id == pair[*side] && write.kind == WriteKind::Created && matches!(write.actor, Actor::Api(_)))
-    };
-    world.events.iter().position(made).unwrap_or(0)
 }
 
 /// Every write to this field of this pair, on both sides, in order.

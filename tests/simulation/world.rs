@@ -113,7 +113,8 @@ impl World {
             Side::Salesforce => self.salesforce.model.settings.late_commit_seconds,
             Side::ServiceNow => self.service_now.model.switches.late_commit_seconds,
         };
-        Duration::from_secs(seconds.unsigned_abs())
+        // The audit states whole seconds; the write may have been made at the end of its second.
+        Duration::from_secs(seconds.unsigned_abs() + 1)
     }
 
     /// Takes over what the services' audits say since the last time.

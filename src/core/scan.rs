@@ -34,9 +34,9 @@ pub fn advance(cursor: &Cursor, last: Option<&Record>, complete: bool, began_at:
         .or_else(|| cursor.scan.as_ref().map(|scan| scan.position.clone()));
     if complete {
         let reached = position.map(|(modified, _)| modified.min(began_at));
-        // A side without any row keeps no floor: its first row may be stamped at any time.
+        // A side that showed nothing is read from here on; without a floor it would be read whole each time.
         Cursor {
-            floor: cursor.floor.max(reached),
+            floor: cursor.floor.max(reached).or(Some(began_at)),
             scan: None,
         }
     } else {
@@ -97,6 +97,13 @@ mod tests {
         );
         let cursor = advance(&cursor, Some(&row(560, 2)), true, Instant::from_seconds(570));
         assert_eq!(cursor.floor, Some(Instant::from_seconds(510)));
+    }
+
+    #[test]
+    fn a_side_that_showed_nothing_is_not_read_whole_again() {
+        let began = Instant::from_seconds(900);
+        let cursor = advance(&Cursor::default(), None, true, began);
+        assert_eq!(start(&cursor, Duration::ZERO), Some((began, None)));
     }
 
     #[test]

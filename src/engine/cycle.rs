@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::intake::{Fresh, sort};
 use super::origination::{reconsider, resolve};
 use super::processing::{Work, process, read};
-use super::session::{CycleError, OnSide, Session};
+use super::session::{CycleError, OnSide, Progress, Session};
 use super::settling::settle;
 use crate::core::compile::created_field;
 use crate::core::definition::{ExitPolicy, History};
@@ -21,16 +21,27 @@ use crate::core::side::Side;
 use crate::core::time::Instant;
 use crate::ports::ChangeQuery;
 
+/// How long a warning stands after it was last given.
+const WARNINGS_STAND_FOR: Duration = Duration::from_hours(1);
+/// How many are shown.
+const MOST_WARNINGS: usize = 20;
+
 /// When the slower looks were last taken; lives as long as the worker.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
+    /// Warnings, and when each was last given: most are noticed on a row that is not read in every cycle.
+    noticed: Vec<(Problem, Duration)>,
     deep_at: Option<Duration>,
     sweep_at: Option<Duration>,
     sweep_after: Option<LinkId>,
 }
 
 /// Runs one cycle.
-pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
+pub(super) async fn run(
+    session: &mut Session<'_>,
+    pace: &mut Pace,
+    progress: Progress<'_>,
+) -> Result<(), CycleError> {
     session.warnings.clear();
     session.writes = 0;
     settle_and_process(session).await?;
@@ -41,7 +52,7 @@ pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<()
         .deep_at
         .is_none_or(|at| now.saturating_sub(at) >= session.tuning.deep_every);
     for side in Side::BOTH {
-        scan_side(session, side, deep).await?;
+        scan_side(session, side, deep, progress).await?;
     }
     if deep {
         pace.deep_at = Some(now);
@@ -51,7 +62,28 @@ pub(super) async fn run(session: &mut Session<'_>, pace: &mut Pace) -> Result<()
         // Most lost answers can be settled by looking at once; the rest waits for its time.
         settle_and_process(session).await?;
     }
+    pace.remember_warnings(session, now);
     session.commit_header().await
+}
+
+impl Pace {
+    /// A warning stands until it has not been given for an hour, so that it does not come and go with the rows that
+    /// happen to be read.
+    fn remember_warnings(&mut self, session: &mut Session<'_>, now: Duration) {
+        for warning in session.warnings.drain(..) {
+            self.noticed.retain(|(known, _)| *known != warning);
+            self.noticed.push((warning, now));
+        }
+        self.noticed
+            .retain(|(_, at)| now.saturating_sub(*at) < WARNINGS_STAND_FOR);
+        session
+            .warnings
+            .extend(self.noticed.iter().map(|(warning, _)| warning.clone()));
+        session
+            .warnings
+            .sort_by(|a, b| (&a.reason, &a.message).cmp(&(&b.reason, &b.message)));
+        session.warnings.truncate(MOST_WARNINGS);
+    }
 }
 
 async fn settle_and_process(session: &mut Session<'_>) -> Result<(), CycleError> {
@@ -86,7 +118,12 @@ async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) -> Result<(
 }
 
 /// Reads a side's changes to their end, whole page by whole page; the cursor moves after each page is settled.
-async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<(), CycleError> {
+async fn scan_side(
+    session: &mut Session<'_>,
+    side: Side,
+    deep: bool,
+    progress: Progress<'_>,
+) -> Result<(), CycleError> {
     let overlap = if deep {
         session.tuning.deep_overlap
     } else {
@@ -94,6 +131,11 @@ async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<
     };
     let mut began_at = None;
     loop {
+        session.go_on()?;
+        if !session.header.initial_sync_done[side] {
+            // Taking up years of records may last for hours: tell how far it has come.
+            progress(session);
+        }
         let limit = session.parts.remotes[side].limits().page;
         let after = start(&session.header.cursors[side], overlap).or_else(|| first_start(session, side));
         let query = ChangeQuery {
@@ -110,9 +152,9 @@ async fn scan_side(session: &mut Session<'_>, side: Side, deep: bool) -> Result<
             session.warn(Problem::human(
                 "RowsHidden",
                 format!(
-                    "{side} counts {} more changed {} records than it shows; give the integration user read access to \
-                     all of them, or narrow its access on purpose",
-                    page.hidden_rows, session.flow.sides[side].object
+                    "{side} counts more changed {} records than it shows; give the integration user read access to all \
+                     of them, or narrow its access on purpose",
+                    session.flow.sides[side].object
                 ),
             ));
         }

@@ -58,8 +58,9 @@ fn creation_batch(session: &Session<'_>, side: Side) -> usize {
     }
 }
 
-/// A batch is sent only while the right to write outlasts it.
+/// A batch is sent only while the right to write outlasts it, and nobody told us to stop.
 fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError> {
+    session.go_on()?;
     let timeout = session.parts.remotes[side].limits().write_timeout;
     if session.parts.fence.permits(timeout) {
         return Ok(());

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::book::Book;
 use super::tuning::Tuning;
-use super::worker::WorkerParts;
+use super::worker::{Control, WorkerParts};
 use crate::core::compile::compile;
 use crate::core::failure::Problem;
 use crate::core::fingerprint::Fingerprinter;
@@ -28,6 +30,9 @@ pub(super) enum CycleError {
     /// Link state failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// We were told to stop; what was not sent yet is kept for the next worker.
+    #[error("the worker was told to stop")]
+    Stopped,
     /// The flow cannot run as it is.
     #[error("{}: {}", .0.reason, .0.message)]
     Blocked(Problem),
@@ -39,6 +44,7 @@ impl CycleError {
         match self {
             Self::Remote { error, .. } => error.problem.clone(),
             Self::Blocked(problem) => problem.clone(),
+            Self::Stopped => Problem::waiting("Stopped", self.to_string()),
             Self::Store(error) => error.problem(),
         }
     }
@@ -47,7 +53,7 @@ impl CycleError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Remote { error, .. } => error.retry_after,
-            Self::Store(_) | Self::Blocked(_) => None,
+            Self::Store(_) | Self::Blocked(_) | Self::Stopped => None,
         }
     }
 
@@ -62,6 +68,7 @@ impl CycleError {
             }
             Self::Store(error) => !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)),
             Self::Blocked(_) => true,
+            Self::Stopped => false,
         }
     }
 }
@@ -76,6 +83,9 @@ impl<T> OnSide<T> for Result<T, RemoteError> {
         self.map_err(|error| CycleError::Remote { side, error })
     }
 }
+
+/// Hears how far a long cycle has come.
+pub(super) type Progress<'a> = &'a (dyn Fn(&Session<'_>) + Send + Sync);
 
 /// A flow that is ready to run.
 pub(super) struct Session<'a> {
@@ -98,11 +108,16 @@ pub(super) struct Session<'a> {
     /// Was the outcome of a write of this cycle left to be found out by looking?
     pub(super) unsettled: bool,
     stored_header: Option<Header>,
+    control: watch::Receiver<Control>,
 }
 
 impl<'a> Session<'a> {
     /// Opens a session. No service is written to, and nothing is stored but the header and cleared bases.
-    pub(super) async fn open(parts: &'a WorkerParts, tuning: &'a Tuning) -> Result<Self, CycleError> {
+    pub(super) async fn open(
+        parts: &'a WorkerParts,
+        tuning: &'a Tuning,
+        control: watch::Receiver<Control>,
+    ) -> Result<Self, CycleError> {
         let identities = PerSide {
             salesforce: parts.remotes.salesforce.identity().await.on(Side::Salesforce)?,
             service_now: parts.remotes.service_now.identity().await.on(Side::ServiceNow)?,
@@ -130,6 +145,7 @@ impl<'a> Session<'a> {
             writes: 0,
             unsettled: false,
             stored_header: snapshot.header,
+            control,
         };
         session.pin(&identities)?;
         session.adopt_definition().await?;
@@ -266,6 +282,15 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.commit_header().await
+    }
+
+    /// Fails once the worker is told to stop. Asked where a cycle can end without loss: between pages, and between
+    /// batches.
+    pub(super) fn go_on(&self) -> Result<(), CycleError> {
+        if self.control.borrow().stop {
+            return Err(CycleError::Stopped);
+        }
+        Ok(())
     }
 
     /// Adds a warning once.

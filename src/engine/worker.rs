@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::cycle::{self, Pace};
 use super::report::{FlowReport, FlowState, QuarantineRow};
-use super::session::{CycleError, Session};
+use super::session::{CycleError, Progress, Session};
 use super::tuning::Tuning;
 use crate::core::definition::FlowDefinition;
 use crate::core::failure::Problem;
@@ -76,12 +76,18 @@ impl Worker {
             if told.stop {
                 return;
             }
-            let outcome = self.one_cycle(&mut session, &mut pace).await;
+            let progress = |session: &Session<'_>| {
+                let mut report = reports.borrow().clone();
+                self.describe(session, &mut report);
+                publish(&reports, &report);
+            };
+            let outcome = self.one_cycle(&mut session, &mut pace, &control, &progress).await;
             let wait = match outcome {
                 Ok(()) => {
                     failures = 0;
                     self.jittered(self.parts.definition.interval)
                 }
+                Err(CycleError::Stopped) => return,
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     let problem = error.problem();
@@ -100,13 +106,7 @@ impl Worker {
                 self.describe(session, &mut report);
                 report.handled_sync_now.clone_from(&told.sync_now);
             }
-            reports.send_if_modified(|current| {
-                let differs = *current != report;
-                if differs {
-                    current.clone_from(&report);
-                }
-                differs
-            });
+            publish(&reports, &report);
             if self.pause(&mut control, &told, wait).await.is_err() {
                 return;
             }
@@ -117,15 +117,17 @@ impl Worker {
         &'a self,
         session: &mut Option<Session<'a>>,
         pace: &mut Pace,
+        control: &watch::Receiver<Control>,
+        progress: Progress<'_>,
     ) -> Result<(), CycleError> {
         let now = self.parts.clock.monotonic();
         let stale =
             |session: &Session<'_>| now.saturating_sub(session.checked_at) >= self.tuning.recheck_every;
         let mut current = match session.take() {
             Some(current) if !stale(&current) => current,
-            _ => Session::open(&self.parts, &self.tuning).await?,
+            _ => Session::open(&self.parts, &self.tuning, control.clone()).await?,
         };
-        cycle::run(&mut current, pace).await?;
+        cycle::run(&mut current, pace, progress).await?;
         *session = Some(current);
         Ok(())
     }
@@ -207,6 +209,17 @@ impl Worker {
             FlowState::InitialSync
         };
     }
+}
+
+/// An unchanged report wakes nobody.
+fn publish(reports: &watch::Sender<FlowReport>, report: &FlowReport) {
+    reports.send_if_modified(|current| {
+        let differs = current != report;
+        if differs {
+            current.clone_from(report);
+        }
+        differs
+    });
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u64 {

@@ -161,7 +161,7 @@ fn a_copy_that_kept_its_originals_stamp_is_left_alone_and_named() {
 fn history_new_takes_up_only_records_made_since_the_first_activation() {
     let mut scene = Scene::with(|flow| flow.history = History::New);
     let old = scene.case("before");
-    scene.set_up(|world| world.pass(std::time::Duration::from_secs(60)));
+    scene.set_up(|world| world.pass(std::time::Duration::from_mins(1)));
     scene.sync();
     let young = scene.case("after");
     scene.kill();
@@ -217,4 +217,32 @@ fn any_object_and_any_table_sync_custom_ones_included() {
     let rows = lock(&scene.world).service_now.model.records("u_ticket");
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0]["u_text"], "anything");
+}
+
+#[test]
+fn history_changed_from_new_to_all_takes_up_the_older_records() {
+    let mut scene = Scene::with(|flow| flow.history = History::New);
+    let old = scene.case("before");
+    scene.set_up(|world| world.pass(std::time::Duration::from_mins(1)));
+    scene.sync();
+    assert_eq!(scene.counterpart(SF, &old), None);
+    scene.apply(|flow| flow.history = History::All);
+    scene.sync();
+    assert!(scene.counterpart(SF, &old).is_some());
+}
+
+#[test]
+fn a_pair_from_before_the_activation_is_found_again_after_the_flow_was_applied_again() {
+    let mut scene = Scene::with(|flow| flow.history = History::New);
+    scene.sync();
+    let case = scene.case("young then, old now");
+    scene.sync();
+    let incident = scene.counterpart(SF, &case).unwrap();
+    scene.set_up(|world| world.pass(std::time::Duration::from_hours(1)));
+    scene.delete_and_apply_again();
+    scene.sync();
+    scene.edit(SF, &case, json!({"Subject": "still in sync"}));
+    scene.sync();
+    assert_eq!(scene.field(SN, &incident, "short_description"), "still in sync");
+    assert_eq!(scene.made_by_the_flow(), 1);
 }

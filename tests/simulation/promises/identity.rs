@@ -22,7 +22,7 @@ fn refused(mut scene: Scene) -> (String, String) {
 #[test]
 fn an_unknown_field_is_named() {
     let (reason, message) = refused(Scene::with(|flow| {
-        pair(flow, "Subject").fields.service_now = "short_descripton".parse().unwrap()
+        pair(flow, "Subject").fields.service_now = "short_descripton".parse().unwrap();
     }));
     assert_eq!(reason, "UnknownField");
     assert!(
@@ -34,7 +34,7 @@ fn an_unknown_field_is_named() {
 #[test]
 fn fields_of_kinds_that_cannot_carry_each_other_are_named() {
     let (reason, message) = refused(Scene::with(|flow| {
-        pair(flow, "Score__c").fields.service_now = "opened_at".parse().unwrap()
+        pair(flow, "Score__c").fields.service_now = "opened_at".parse().unwrap();
     }));
     assert_eq!(reason, "InvalidMapping");
     assert!(
@@ -46,7 +46,7 @@ fn fields_of_kinds_that_cannot_carry_each_other_are_named() {
 #[test]
 fn a_read_only_target_is_named() {
     let (reason, message) = refused(Scene::with(|flow| {
-        pair(flow, "Subject").fields.salesforce = "CaseNumber".parse().unwrap()
+        pair(flow, "Subject").fields.salesforce = "CaseNumber".parse().unwrap();
     }));
     assert_eq!(reason, "ReadOnlyField");
     assert!(message.contains("Case.CaseNumber"), "{message}");
@@ -55,7 +55,7 @@ fn a_read_only_target_is_named() {
 #[test]
 fn a_choice_value_that_does_not_exist_is_named() {
     let (reason, message) = refused(Scene::with(|flow| {
-        pair(flow, "Origin").values[0].values.service_now = "carrier-pigeon".into()
+        pair(flow, "Origin").values[0].values.service_now = "carrier-pigeon".into();
     }));
     assert_eq!(reason, "UnknownChoice");
     assert!(
@@ -121,7 +121,7 @@ fn a_stamp_field_that_is_not_unique_is_refused() {
 #[test]
 fn an_unknown_table_is_named() {
     let (reason, message) = refused(Scene::with(|flow| {
-        flow.sides.service_now.object = "u_nothing".parse().unwrap()
+        flow.sides.service_now.object = "u_nothing".parse().unwrap();
     }));
     assert!(message.contains("u_nothing"), "{reason}: {message}");
 }

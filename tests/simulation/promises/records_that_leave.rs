@@ -130,3 +130,29 @@ fn absence_without_proof_is_no_deletion_and_is_reported() {
     assert_eq!(scene.quarantined(), ["RecordNotVisible"]);
     assert!(scene.report().quarantine[0].problem.message.contains(&incident));
 }
+
+#[test]
+fn keep_syncing_wakes_the_links_that_sleep() {
+    let (mut scene, case, incident) = linked(Scene::new());
+    scene.edit(SF, &case, leaving());
+    scene.sync();
+    scene.edit(SF, &case, json!({"Subject": "while asleep"}));
+    scene.sync();
+    scene.apply(|flow| flow.on_exit = ExitPolicy::KeepSyncing);
+    scene.sync();
+    assert_eq!(scene.field(SN, &incident, "short_description"), "while asleep");
+}
+
+#[test]
+fn an_edit_made_while_a_link_slept_is_dated_when_it_was_made() {
+    let (mut scene, case, incident) = linked(Scene::new());
+    scene.edit(SF, &case, leaving());
+    scene.sync();
+    scene.edit(SF, &case, json!({"Subject": "earlier"}));
+    scene.sync();
+    scene.edit(SN, &incident, json!({"short_description": "later"}));
+    scene.sync();
+    scene.edit(SN, &incident, json!({"category": "database"}));
+    scene.sync();
+    assert_eq!(scene.field(SF, &case, "Subject"), "later");
+}

@@ -134,3 +134,42 @@ fn widened_rules_take_up_what_they_let_in_now() {
     scene.sync();
     assert!(scene.counterpart(SF, &case).is_some());
 }
+
+#[test]
+fn a_change_of_the_flow_makes_nothing_for_a_record_that_two_match() {
+    let mut scene = matching();
+    existing(&scene, "twin");
+    existing(&scene, "twin");
+    scene.case("twin");
+    scene.sync();
+    scene.apply(|flow| super::scene::pair(flow, "Origin").values.truncate(2));
+    scene.run_minutes(30);
+    assert_eq!(scene.quarantined(), ["AmbiguousMatch"]);
+    assert_eq!(scene.made_by_the_flow(), 0);
+}
+
+#[test]
+fn a_number_matches_the_text_that_spells_it() {
+    let mut scene = Scene::with(|flow| {
+        flow.matching = Matching::MatchThenCreate {
+            keys: vec![PerSide {
+                salesforce: "ServiceNow_Number__c".parse().unwrap(),
+                service_now: "u_score".parse().unwrap(),
+            }],
+        };
+        flow.fields
+            .retain(|field| field.fields.salesforce.as_str() != "ServiceNow_Number__c");
+    });
+    let incident = existing(&scene, "by number");
+    scene.edit(SN, &incident, json!({"u_score": "4711"}));
+    scene.make(
+        SF,
+        json!({
+            "Subject": "by number", "Origin": "Email", "ServiceNow_Number__c": "4711",
+            "ServiceNow_Assignment_Group__c": "Product",
+        }),
+    );
+    scene.sync();
+    assert_eq!(scene.made_by_the_flow(), 0);
+    assert_eq!(scene.report().linked, 1);
+}

@@ -149,6 +149,10 @@ impl Scene {
     }
 
     /// Somebody makes a record by hand.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "scenes read better with json!() as the argument"
+    )]
     pub fn make(&self, side: Side, fields: Value) -> String {
         let mut world = lock(&self.world);
         let at = world.timestamp();
@@ -177,6 +181,10 @@ impl Scene {
     }
 
     /// Somebody edits a record, a few seconds later.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "scenes read better with json!() as the argument"
+    )]
     pub fn edit(&self, side: Side, id: &str, fields: Value) {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));

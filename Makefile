@@ -19,8 +19,8 @@ demo: ## The guide's story, live: API server, simulated Salesforce and ServiceNo
 	$(step) 'control plane: etcd, kube-apiserver, kube-controller-manager, kubectl'
 	@tests/control-plane/install.sh >/dev/null
 	$(step) 'build the operator and the demo'
-	@$(CARGO) build --locked --package syncflow --package syncflow-demo
-	@$(with_control_plane) $(CARGO) run --quiet --locked --package syncflow-demo
+	@$(CARGO) build --locked --package syncflow --bin syncflow --package syncflow-demo --bin syncflow-demo
+	@$(with_control_plane) "$${CARGO_TARGET_DIR:-target}/debug/syncflow-demo"
 
 test: ## Everything that must hold: format, lints, unit, simulation, connector and operator tests
 	$(step) 'format'

@@ -200,6 +200,8 @@ pub struct ChangeQuery {
     pub created_from: Option<Instant>,
     /// At most so many rows.
     pub limit: usize,
+    /// An answer that another flow got so recently will do. Zero asks the service itself.
+    pub max_age: Duration,
 }
 
 /// A whole page.
@@ -213,6 +215,8 @@ pub struct ChangePage {
     pub server_time: Instant,
     /// Rows that the service counted and did not show (ServiceNow ACLs).
     pub hidden_rows: u64,
+    /// How long ago the service answered, when another flow's poll answers this one.
+    pub age: Duration,
 }
 
 /// A record to make.

@@ -3,6 +3,7 @@
 //! - [`credential`]: what the services are signed in with, and where it is read from
 //! - [`http`]: the one stack beneath every call (allow-list, time-outs, read retries, size cap, metrics)
 //! - [`salesforce`], [`service_now`]: [`crate::ports::Remote`] for each service
+//! - [`shared_reads`]: one poll for all flows that read the same object over one connection
 //! - [`link_store`]: [`crate::ports::LinkStore`] in memory and in `ConfigMap` pages
 
 pub mod credential;
@@ -10,3 +11,4 @@ pub mod http;
 pub mod link_store;
 pub mod salesforce;
 pub mod service_now;
+pub mod shared_reads;

@@ -17,7 +17,7 @@ use crate::core::link::{Link, Phase, Sweep};
 use crate::core::record::{Observation, Record};
 use crate::core::rules::created_from;
 use crate::core::scan::{Start, advance, start};
-use crate::core::side::Side;
+use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
 use crate::ports::ChangeQuery;
 
@@ -34,12 +34,17 @@ pub(super) struct Pace {
     deep_at: Option<Duration>,
     sweep_at: Option<Duration>,
     sweep_after: Option<LinkId>,
+    /// The last sync-now request.
+    sync_now: Option<String>,
+    /// When each side was last scanned: an answer older than that tells nothing new.
+    scanned_at: PerSide<Option<Duration>>,
 }
 
-/// Runs one cycle.
+/// Runs one cycle; `asked_now` when somebody waits for it.
 pub(super) async fn run(
     session: &mut Session<'_>,
     pace: &mut Pace,
+    asked_now: bool,
     progress: Progress<'_>,
 ) -> Result<(), CycleError> {
     session.warnings.clear();
@@ -52,7 +57,15 @@ pub(super) async fn run(
         .deep_at
         .is_none_or(|at| now.saturating_sub(at) >= session.tuning.deep_every);
     for side in Side::BOTH {
-        scan_side(session, side, deep, progress).await?;
+        let max_age = if asked_now {
+            // Who asks for a sync now has just changed something.
+            Duration::ZERO
+        } else {
+            let since = pace.scanned_at[side].map_or(Duration::MAX, |at| now.saturating_sub(at));
+            since.min(session.tuning.shared_for)
+        };
+        pace.scanned_at[side] = Some(now);
+        scan_side(session, side, (deep, max_age), progress).await?;
     }
     if deep {
         pace.deep_at = Some(now);
@@ -67,6 +80,13 @@ pub(super) async fn run(
 }
 
 impl Pace {
+    /// Notes a sync-now request; true when it is a new one.
+    pub(super) fn handles(&mut self, token: &str) -> bool {
+        let new = self.sync_now.as_deref() != Some(token);
+        self.sync_now = Some(token.to_owned());
+        new
+    }
+
     /// A warning stands until it has not been given for an hour, so that it does not come and go with the rows that
     /// happen to be read.
     fn remember_warnings(&mut self, session: &mut Session<'_>, now: Duration) {
@@ -121,7 +141,7 @@ async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) -> Result<(
 async fn scan_side(
     session: &mut Session<'_>,
     side: Side,
-    deep: bool,
+    (deep, max_age): (bool, Duration),
     progress: Progress<'_>,
 ) -> Result<(), CycleError> {
     let overlap = if deep {
@@ -144,9 +164,10 @@ async fn scan_side(
             after,
             created_from: earliest_creation(session, side),
             limit,
+            max_age,
         };
         let page = session.parts.remotes[side].read_changes(&query).await.on(side)?;
-        session.note_server_time(side, page.server_time);
+        session.note_server_time(side, page.server_time.later(page.age));
         let began = *began_at.get_or_insert(page.server_time);
         if page.hidden_rows > 0 {
             session.warn(Problem::human(

@@ -18,6 +18,8 @@ pub struct Tuning {
     pub sweep_every: Duration,
     /// Links of one slice.
     pub sweep_slice: usize,
+    /// Another flow's poll of the same object serves when it is at most this old: latency grows by no more.
+    pub shared_for: Duration,
     /// How often identity and schemas are checked again.
     pub recheck_every: Duration,
     /// Quarantined records tried again in one cycle.
@@ -38,6 +40,7 @@ impl Default for Tuning {
             deep_every: Duration::from_mins(5),
             sweep_every: Duration::from_mins(10),
             sweep_slice: 200,
+            shared_for: Duration::from_secs(15),
             recheck_every: Duration::from_mins(15),
             retries_per_cycle: 200,
             rounds: 4,

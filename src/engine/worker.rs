@@ -127,7 +127,12 @@ impl Worker {
             Some(current) if !stale(&current) => current,
             _ => Session::open(&self.parts, &self.tuning, control.clone()).await?,
         };
-        cycle::run(&mut current, pace, progress).await?;
+        let asked_now = control
+            .borrow()
+            .sync_now
+            .as_deref()
+            .is_some_and(|token| pace.handles(token));
+        cycle::run(&mut current, pace, asked_now, progress).await?;
         *session = Some(current);
         Ok(())
     }

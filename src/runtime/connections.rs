@@ -11,6 +11,7 @@ use crate::adapters::http::metered::Metered;
 use crate::adapters::http::retry::{RetryPolicy, Retrying};
 use crate::adapters::salesforce::{Salesforce, SalesforceConfig};
 use crate::adapters::service_now::{ServiceNow, ServiceNowConfig};
+use crate::adapters::shared_reads::SharedReads;
 use crate::controllers::connection::validate::Target;
 use crate::controllers::context::Dialer;
 use crate::core::failure::Problem;
@@ -58,15 +59,16 @@ impl Dialer for SessionDialer {
             target.clone(),
         ));
         let url = target.url.clone();
-        Ok(match side {
+        let session: Arc<dyn Remote> = match side {
             Side::Salesforce => {
                 let config = SalesforceConfig::new(url, credential);
-                Arc::new(Salesforce::new(config, transport, clock))
+                Arc::new(Salesforce::new(config, transport, Arc::clone(&clock)))
             }
             Side::ServiceNow => {
                 let config = ServiceNowConfig { instance_url: url };
-                Arc::new(ServiceNow::new(config, credential, transport, clock))
+                Arc::new(ServiceNow::new(config, credential, transport, Arc::clone(&clock)))
             }
-        })
+        };
+        Ok(Arc::new(SharedReads::new(session, clock)))
     }
 }

@@ -193,6 +193,7 @@ impl Salesforce {
             records: batch.rows,
             server_time: batch.server_time,
             hidden_rows: 0,
+            age: Duration::ZERO,
         })
     }
 

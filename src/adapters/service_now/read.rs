@@ -4,6 +4,7 @@
 //! shows in a row that should not be there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::client::Client;
 use super::convert;
@@ -57,6 +58,7 @@ impl Client {
             complete: page.complete,
             server_time: page.server_time,
             hidden_rows: page.hidden as u64,
+            age: Duration::ZERO,
         })
     }
 

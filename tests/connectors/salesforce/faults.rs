@@ -153,6 +153,7 @@ async fn a_page_larger_than_we_accept_is_read_in_smaller_ones() {
         fields: fields(&["Description"]),
         after: None,
         created_from: None,
+        max_age: std::time::Duration::ZERO,
         limit: 200,
     };
     let page = org.adapter.read_changes(&query).await.unwrap();

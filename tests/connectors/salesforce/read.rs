@@ -15,6 +15,7 @@ async fn all_changes(org: &Org, limit: usize, created_from: Option<Instant>) -> 
         fields: fields(&["Subject", "Description"]),
         after: None,
         created_from,
+        max_age: std::time::Duration::ZERO,
         limit,
     };
     let (mut ids, mut pages) = (Vec::new(), 0);
@@ -138,6 +139,7 @@ async fn an_edit_moves_a_row_behind_the_key_and_it_is_seen_again() {
         fields: fields(&["Subject"]),
         after: None,
         created_from: None,
+        max_age: std::time::Duration::ZERO,
         limit: 1,
     };
     let page = org.adapter.read_changes(&query).await.unwrap();
@@ -164,6 +166,7 @@ async fn a_field_that_was_hidden_since_is_a_misconfiguration_that_names_it() {
         fields: fields(&["Subject", "Effort__c"]),
         after: None,
         created_from: None,
+        max_age: std::time::Duration::ZERO,
         limit: 10,
     };
     org.edit(|org| {

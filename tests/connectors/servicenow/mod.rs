@@ -202,6 +202,7 @@ fn query(schema: &ObjectSchema, after: Option<(Instant, Option<RecordId>)>, limi
         fields: asked.map(name).to_vec(),
         after,
         created_from: None,
+        max_age: std::time::Duration::ZERO,
         limit,
     }
 }

@@ -37,6 +37,7 @@ fn query(after: Option<(i64, Option<u32>)>, limit: usize) -> ChangeQuery {
         fields: vec![field("Subject"), field("Effort__c")],
         after: after.map(|(at, number)| (Instant::from_seconds(at), number.map(id))),
         created_from: None,
+        max_age: std::time::Duration::ZERO,
         limit,
     }
 }

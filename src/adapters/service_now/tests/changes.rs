@@ -13,6 +13,7 @@ fn query(after: Option<(Instant, Option<RecordId>)>, limit: usize) -> ChangeQuer
         fields: vec![name("short_description"), name("correlation_id")],
         after,
         created_from: None,
+        max_age: std::time::Duration::ZERO,
         limit,
     }
 }
@@ -187,6 +188,7 @@ async fn a_row_that_the_filter_excludes_stops_the_flow() {
         query(Some((TEN.later(std::time::Duration::from_secs(2)), None)), 10),
         ChangeQuery {
             created_from: Some(TEN),
+            max_age: std::time::Duration::ZERO,
             ..query(None, 10)
         },
     ] {

@@ -93,6 +93,9 @@ impl FieldPair {
         if values.salesforce.canonical().is_null() && values.service_now.canonical().is_null() {
             return true;
         }
+        if self.values.is_empty() && values.salesforce.same_as(values.service_now) {
+            return true;
+        }
         let plain = values.map(|_, value| value.canonical().plain());
         if self
             .values

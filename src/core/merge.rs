@@ -204,3 +204,6 @@ fn write(
         Err(why) => Decision::Quarantine(why),
     }
 }
+
+#[cfg(test)]
+mod tests;

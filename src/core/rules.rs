@@ -105,3 +105,6 @@ pub fn created_from(rules: &[Rule], created_field: &str) -> Option<Instant> {
         })
         .max()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::definition::ValuePair;
+use crate::core::ident::FieldKey;
+use crate::core::schema::FieldKind;
+
+fn pair(direction: FieldDirection, conflict: ConflictPolicy, drift: DriftPolicy) -> FieldPair {
+    let fields = PerSide {
+        salesforce: "A__c".parse().unwrap(),
+        service_now: "b".parse().unwrap(),
+    };
+    FieldPair {
+        key: FieldKey::of(&fields.salesforce, &fields.service_now),
+        fields,
+        kinds: PerSide::from_fn(|_| FieldKind::Text { max_length: Some(20) }),
+        direction,
+        values: Vec::new(),
+        unmapped: UnmappedPolicy::Hold,
+        conflict,
+        drift,
+    }
+}
+
+/// Few values, so that equal ones meet often; among them are spellings of one value.
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(Value::text("a")),
+        Just(Value::text("a ")),
+        Just(Value::text("b")),
+        Just(Value::text("line\r\nline")),
+        Just(Value::text("line\nline")),
+        Just(Value::text("longer than the twenty characters that fit")),
+    ]
+}
+
+fn direction() -> impl Strategy<Value = FieldDirection> {
+    prop_oneof![
+        Just(FieldDirection::TwoWay),
+        Just(FieldDirection::ToSalesforce),
+        Just(FieldDirection::ToServiceNow)
+    ]
+}
+
+fn policy() -> impl Strategy<Value = ConflictPolicy> {
+    prop_oneof![
+        Just(ConflictPolicy::MostRecent),
+        Just(ConflictPolicy::PreferSalesforce),
+        Just(ConflictPolicy::PreferServiceNow)
+    ]
+}
+
+fn drift() -> impl Strategy<Value = DriftPolicy> {
+    prop_oneof![Just(DriftPolicy::Revert), Just(DriftPolicy::Ignore)]
+}
+
+fn base() -> impl Strategy<Value = Option<PerSide<Value>>> {
+    proptest::option::of((value(), value()).prop_map(|(salesforce, service_now)| PerSide {
+        salesforce,
+        service_now,
+    }))
+}
+
+fn at(seconds: i64) -> Option<Instant> {
+    Some(Instant::from_seconds(seconds))
+}
+
+/// The decision on what both sides hold, against a base.
+fn decided(
+    pair: &FieldPair,
+    current: &PerSide<Value>,
+    base: Option<&PerSide<Value>>,
+    foreign: ForeignChanges,
+) -> Decision {
+    let changed = base.map(|base| PerSide::from_fn(|side| !base[side].same_as(&current[side])));
+    let state = FieldState {
+        current: current.as_ref().map(|_, value| Some(value)),
+        changed,
+        tolerated: false,
+    };
+    decide(pair, &state, foreign)
+}
+
+fn mirrored<T>(pair: PerSide<T>) -> PerSide<T> {
+    PerSide {
+        salesforce: pair.service_now,
+        service_now: pair.salesforce,
+    }
+}
+
+proptest! {
+    /// A decision, once carried out, leaves nothing to decide: an echo cannot loop.
+    #[test]
+    fn deciding_again_after_acting_keeps_everything(
+        salesforce in value(), service_now in value(), base in base(),
+        direction in direction(), policy in policy(), drift in drift(), when in 0_i64..20,
+    ) {
+        let pair = pair(direction, policy, drift);
+        let mut current = PerSide { salesforce, service_now };
+        let foreign = PerSide { salesforce: at(10), service_now: at(when) };
+        match decided(&pair, &current, base.as_ref(), foreign) {
+            Decision::Write { side, value, .. } => current[side] = value,
+            Decision::Adopt | Decision::Tolerate => {}
+            // Nothing was done, so the same is decided as long as nothing changes.
+            decision @ (Decision::Keep | Decision::Hold(_) | Decision::Quarantine(_)) => {
+                prop_assert_eq!(decided(&pair, &current, base.as_ref(), foreign), decision);
+                return Ok(());
+            }
+        }
+        prop_assert_eq!(decided(&pair, &current, Some(&current.clone()), foreign), Decision::Keep);
+    }
+
+    /// Equal values are never written, whatever changed.
+    #[test]
+    fn values_that_mean_the_same_are_never_written(
+        value in value(), base in base(), direction in direction(), policy in policy(), drift in drift(),
+    ) {
+        let pair = pair(direction, policy, drift);
+        let current = PerSide { salesforce: value.clone(), service_now: value };
+        let decision = decided(&pair, &current, base.as_ref(), PerSide::default());
+        prop_assert!(matches!(decision, Decision::Adopt | Decision::Keep), "{decision:?}");
+    }
+
+    /// Which side is called which changes nothing but the names, as long as there is no tie.
+    #[test]
+    fn a_two_way_decision_commutes_in_its_sides(
+        salesforce in value(), service_now in value(), base in base(), earlier in 0_i64..100, gap in 3_i64..50,
+    ) {
+        let pair = pair(FieldDirection::TwoWay, ConflictPolicy::MostRecent, DriftPolicy::Revert);
+        let current = PerSide { salesforce, service_now };
+        let foreign = PerSide { salesforce: at(earlier), service_now: at(earlier + gap) };
+        let one = decided(&pair, &current, base.as_ref(), foreign);
+        let other = decided(&pair, &mirrored(current), base.map(mirrored).as_ref(), mirrored(foreign));
+        let renamed = match other {
+            Decision::Write { side, value, journal, conflict } => {
+                Decision::Write { side: side.other(), value, journal, conflict }
+            }
+            same => same,
+        };
+        prop_assert_eq!(one, renamed);
+    }
+
+    /// What somebody else wrote is never overwritten without a trace.
+    #[test]
+    fn a_changed_value_that_is_overwritten_is_journalled(
+        salesforce in value(), service_now in value(), base in base(),
+        direction in direction(), policy in policy(), drift in drift(), when in 0_i64..20,
+    ) {
+        let pair = pair(direction, policy, drift);
+        let current = PerSide { salesforce, service_now };
+        let foreign = PerSide { salesforce: at(10), service_now: at(when) };
+        if let Decision::Write { side, journal, .. } = decided(&pair, &current, base.as_ref(), foreign) {
+            let somebodys = base.is_none_or(|base| !base[side].same_as(&current[side]));
+            prop_assert!(journal.is_some() || !somebodys || current[side].is_null());
+        }
+    }
+
+    /// A one-way pair writes one side only.
+    #[test]
+    fn a_one_way_field_is_never_written_at_its_source(
+        salesforce in value(), service_now in value(), base in base(), policy in policy(), drift in drift(),
+    ) {
+        let pair = pair(FieldDirection::ToServiceNow, policy, drift);
+        let current = PerSide { salesforce, service_now };
+        if let Decision::Write { side, .. } = decided(&pair, &current, base.as_ref(), PerSide::default()) {
+            prop_assert_eq!(side, Side::ServiceNow);
+        }
+    }
+}
+
+#[test]
+fn an_unseen_field_is_not_an_empty_one() {
+    let pair = pair(
+        FieldDirection::TwoWay,
+        ConflictPolicy::MostRecent,
+        DriftPolicy::Revert,
+    );
+    let value = Value::text("a");
+    for current in [
+        PerSide {
+            salesforce: None,
+            service_now: Some(&value),
+        },
+        PerSide {
+            salesforce: Some(&value),
+            service_now: None,
+        },
+    ] {
+        for changed in [
+            None,
+            Some(PerSide {
+                salesforce: true,
+                service_now: true,
+            }),
+        ] {
+            let state = FieldState {
+                current,
+                changed,
+                tolerated: false,
+            };
+            assert_eq!(decide(&pair, &state, PerSide::default()), Decision::Keep);
+        }
+    }
+}
+
+#[test]
+fn what_was_tolerated_is_journalled_when_the_source_overwrites_it() {
+    let pair = pair(
+        FieldDirection::ToServiceNow,
+        ConflictPolicy::MostRecent,
+        DriftPolicy::Ignore,
+    );
+    let (source, target) = (Value::text("b"), Value::text("a"));
+    let state = FieldState {
+        current: PerSide {
+            salesforce: Some(&source),
+            service_now: Some(&target),
+        },
+        changed: Some(PerSide {
+            salesforce: true,
+            service_now: false,
+        }),
+        tolerated: true,
+    };
+    let decision = decide(&pair, &state, PerSide::default());
+    assert!(
+        matches!(
+            decision,
+            Decision::Write {
+                journal: Some(JournalCause::Drift),
+                ..
+            }
+        ),
+        "{decision:?}"
+    );
+}
+
+#[test]
+fn any_two_values_of_one_row_are_equal_and_the_first_row_gives_the_value() {
+    let mut pair = pair(
+        FieldDirection::TwoWay,
+        ConflictPolicy::MostRecent,
+        DriftPolicy::Revert,
+    );
+    pair.values = [
+        ("Web", "virtual_agent"),
+        ("Web", "self-service"),
+        ("Phone", "phone"),
+    ]
+    .map(|(salesforce, service_now)| ValuePair {
+        values: PerSide {
+            salesforce: salesforce.into(),
+            service_now: service_now.into(),
+        },
+    })
+    .to_vec();
+    let web = Value::text("Web");
+    for spelled in ["virtual_agent", "self-service"] {
+        let there = Value::text(spelled);
+        assert!(pair.equal(PerSide {
+            salesforce: &web,
+            service_now: &there
+        }));
+        assert_eq!(pair.translate(Side::Salesforce, &there), Ok(web.clone()));
+    }
+    assert_eq!(
+        pair.translate(Side::ServiceNow, &web),
+        Ok(Value::text("virtual_agent"))
+    );
+    assert!(!pair.equal(PerSide {
+        salesforce: &web,
+        service_now: &Value::text("phone")
+    }));
+}

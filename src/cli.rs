@@ -31,7 +31,7 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct OperatorArgs {
     /// Watch this namespace only; a Role there is all the rights it needs. Without it, or empty: the whole cluster.
-    #[arg(long, env = "SYNCFLOW_NAMESPACE")]
+    #[arg(long, env = "SYNCFLOW_WATCH_NAMESPACE")]
     pub namespace: Option<String>,
 
     /// How log lines look, on stderr.
@@ -72,7 +72,7 @@ pub struct OperatorArgs {
     pub lease_namespace: Option<String>,
 
     /// How long the Lease lasts after a renewal, and so how long another replica waits after a crash. A write batch
-    /// must fit into it: not less than 160s.
+    /// must fit into it: not less than 164s.
     #[arg(long, env = "SYNCFLOW_LEASE_DURATION", default_value = "3m", value_parser = duration)]
     pub lease_duration: Duration,
 
@@ -135,6 +135,31 @@ mod tests {
                 "{name} has no environment variable"
             );
             assert!(flag.get_help().is_some(), "{name} has no explanation");
+        }
+    }
+
+    #[test]
+    fn the_page_for_administrators_shows_every_flag_with_its_variable_and_default() {
+        let page = include_str!("../docs/operations.md");
+        let command = Cli::command();
+        let operator = command.find_subcommand("operator").unwrap();
+        for flag in operator.get_arguments().filter(|flag| flag.get_id() != "help") {
+            let name = flag.get_long().unwrap();
+            let variable = flag.get_env().and_then(|name| name.to_str()).unwrap();
+            let start = format!("| `--{name}` | `{variable}` | ");
+            let row = page.lines().find(|line| line.starts_with(&start));
+            let row = row.unwrap_or_else(|| panic!("docs/operations.md lacks {start}"));
+            for default in flag
+                .get_default_values()
+                .iter()
+                .filter(|default| *default != "false")
+            {
+                let default = default.to_str().unwrap();
+                assert!(
+                    row.contains(&format!("`{default}`")),
+                    "{name}: the default is {default}, not as in {row}"
+                );
+            }
         }
     }
 

@@ -62,12 +62,23 @@ impl ReconcileError {
     /// Is this the answer that the object is gone, or that another one has its name? Then there is nothing to do.
     /// (A forced server-side apply meets no other conflict than that of the UID.)
     pub fn is_gone(&self) -> bool {
+        self.status()
+            .is_some_and(|status| status.is_not_found() || status.is_conflict())
+    }
+
+    /// Is this the answer that the object breaks the rules of its kind?
+    pub fn is_invalid(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_invalid)
+    }
+
+    /// What the API server answered, if it did.
+    fn status(&self) -> Option<&kube::core::Status> {
         match self {
-            Self::Kube { source, .. } => matches!(
-                source.as_ref(),
-                kube::Error::Api(status) if status.is_not_found() || status.is_conflict()
-            ),
-            Self::TimedOut { .. } | Self::Finalizer(_) | Self::StillDraining | Self::Incomplete(_) => false,
+            Self::Kube { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::TimedOut { .. } | Self::Finalizer(_) | Self::StillDraining | Self::Incomplete(_) => None,
         }
     }
 }
@@ -95,6 +106,65 @@ pub fn verdict_of(problem: &Problem) -> Verdict {
         FailureClass::HumanNeeded => Verdict::stalled(cause),
         FailureClass::Waiting | FailureClass::Transient => {
             Verdict::reconciling(ConditionStatus::False, cause)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// What makes a [`Problem`](super::Problem) here and in the adapters.
+    const MAKERS: [&str; 6] = [
+        "human(",
+        "waiting(",
+        "transient(",
+        "misconfigured(",
+        "throttled(",
+        "unauthenticated(",
+    ];
+
+    #[test]
+    fn the_page_for_administrators_names_every_reason() {
+        let mut reasons = BTreeSet::new();
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut reasons);
+        assert!(
+            reasons.contains("SecretNotFound") && reasons.len() > 40,
+            "{reasons:?}"
+        );
+        let page = include_str!("../../docs/operations.md");
+        let missing: Vec<_> = reasons
+            .iter()
+            .filter(|reason| !page.contains(&format!("`{reason}`")))
+            .collect();
+        assert!(missing.is_empty(), "docs/operations.md lacks {missing:?}");
+    }
+
+    /// The literals that problems are made with, in all sources but their tests.
+    fn collect(folder: &Path, reasons: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, reasons);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            if path.ends_with("tests.rs")
+                || path.ends_with("examples.rs")
+                || path.iter().any(|part| part == "tests")
+            {
+                continue;
+            }
+            for maker in MAKERS {
+                for call in code.split(maker).skip(1) {
+                    let Some(literal) = call.trim_start().strip_prefix('"') else {
+                        continue;
+                    };
+                    reasons.extend(literal.split('"').next().map(str::to_owned));
+                }
+            }
         }
     }
 }

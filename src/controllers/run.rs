@@ -13,7 +13,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, trace, warn};
 
 use super::context::{Context, Guarded, Stores};
 use super::error::ReconcileError;
@@ -217,7 +217,7 @@ fn tell<K: Debug, W: Display + std::error::Error + 'static>(
     result: &Result<K, ControllerError<ReconcileError, W>>,
 ) {
     match result {
-        Ok(reconciled) => debug!(kind, ?reconciled, "reconciled"),
+        Ok(reconciled) => trace!(kind, ?reconciled, "reconciled"),
         // Told by the error policy, with the wait.
         Err(ControllerError::ReconcilerFailed(..)) => {}
         // Deleted between its event and its reconcile.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams};
+use kube::core::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -105,9 +106,18 @@ impl<K: Judged> StatusWriter<K> {
         if after == before {
             return Ok(());
         }
-        if !self.write(&key, meta, &after).await? {
-            self.forget(&key);
-            return Ok(());
+        match self.write(&key, meta, &after).await {
+            Ok(()) => {}
+            Err(error) if error.is_gone() => {
+                self.forget(&key);
+                return Ok(());
+            }
+            // An object that was stored under other rules is refused as a whole, whoever writes what. An event can still
+            // tell it, once: until the object changes, we take our judgement as written.
+            Err(error) if error.is_invalid() => {
+                warn!(kind = %K::kind(&()), namespace = key.0, name = key.1, %error, "status refused");
+            }
+            Err(error) => return Err(error),
         }
         self.remember(key.clone(), meta, after.clone());
         self.tell(&key, meta, K::conditions(&before), K::conditions(&after))
@@ -120,14 +130,14 @@ impl<K: Judged> StatusWriter<K> {
         self.lock().retain(|(namespace, name), _| exists(namespace, name));
     }
 
-    /// `false` when there is no such object any more.
     async fn write(
         &self,
         (namespace, name): &(String, String),
         meta: &ObjectMeta,
         status: &K::Status,
-    ) -> Result<bool, ReconcileError> {
-        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+    ) -> Result<(), ReconcileError> {
+        // Only metadata is read back: an object that we cannot read is told so, too.
+        let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), namespace);
         // The UID is a precondition: an object that was deleted and made again is not ours to judge yet.
         let patch = json!({
             "apiVersion": K::api_version(&()),
@@ -136,16 +146,10 @@ impl<K: Judged> StatusWriter<K> {
             "status": status,
         });
         let params = PatchParams::apply(K::CONTROLLER).force();
-        match kube_call(
-            "write status",
-            api.patch_status(name, &params, &Patch::Apply(&patch)),
-        )
-        .await
-        {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_gone() => Ok(false),
-            Err(error) => Err(error),
-        }
+        let patch = Patch::Apply(&patch);
+        kube_call("write status", api.patch_status(name, &params, &patch))
+            .await
+            .map(drop)
     }
 
     async fn tell(

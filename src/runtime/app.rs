@@ -66,7 +66,7 @@ pub enum AppError {
         source: std::io::Error,
     },
     /// No write would ever be permitted.
-    #[error("--lease-duration is too short: a write batch may take {} s and must fit into it; use 160s or more", LONGEST_WRITE.as_secs())]
+    #[error("--lease-duration is too short: a write batch may take {} s and must fit into it; use 164s or more", LONGEST_WRITE.as_secs())]
     LeaseTooShort,
     /// The Lease is lost.
     #[error("{0}; a fresh start becomes a candidate again")]

@@ -63,8 +63,16 @@ async fn a_transition_is_an_event_and_nothing_shows_a_records_values() {
     world.apply_quickstart().await;
     world.flow_is(FLOW, "True/Synced").await;
     let events = world.api::<Event>();
-    let synced = timeout_events(&events).await;
-    assert!(synced, "no event Synced about {FLOW}");
+    // Events are told after the status, so they may be a moment later.
+    world
+        .eventually_async("an event Synced about the flow", async || {
+            let all = events.list(&ListParams::default()).await.unwrap();
+            all.items.into_iter().find(|event| {
+                let about = event.regarding.as_ref().and_then(|about| about.name.as_deref());
+                event.reason.as_deref() == Some("Synced") && about == Some(FLOW)
+            })
+        })
+        .await;
     let everything = world
         .kubectl(&[
             "get",
@@ -82,24 +90,6 @@ async fn a_transition_is_an_event_and_nothing_shows_a_records_values() {
         assert!(!everything.contains(secret), "{secret} is shown in the cluster");
         assert!(!world.log().contains(secret), "{secret} is shown in the log");
     }
-}
-
-/// Events are told after the status, so they may be a moment later.
-async fn timeout_events(events: &kube::Api<Event>) -> bool {
-    let looking = async {
-        loop {
-            let all = events.list(&ListParams::default()).await.unwrap();
-            let found = all.items.iter().any(|event| {
-                let about = event.regarding.as_ref().and_then(|about| about.name.as_deref());
-                event.reason.as_deref() == Some("Synced") && about == Some(FLOW)
-            });
-            if found {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 //! - [`credentials`]: Secrets that change, sessions that are shared
 //! - [`restarts`]: SIGKILL in mid-work, SIGTERM, and rest
 //! - [`lease`]: one writer
+//! - [`cluster`]: one operator for all namespaces
 //! - [`rights`]: what the shipped account may not do
 
 #![allow(
@@ -16,6 +17,7 @@
     reason = "this binary is a test: what goes wrong fails it"
 )]
 
+mod cluster;
 mod credentials;
 mod flows;
 mod lease;

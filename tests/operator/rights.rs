@@ -1,8 +1,6 @@
 //! What the operator runs with, and what an administrator sees of it.
 
-use syncflow_control_plane::{ControlPlane, StartOptions};
-
-use super::world::{FLOW, World, root};
+use super::world::{FLOW, World, get};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_works_without_the_right_to_list_secrets_or_to_look_elsewhere() {
@@ -55,33 +53,4 @@ async fn ready_means_that_the_kinds_are_there_and_metrics_tell_of_the_flow() {
     ] {
         assert!(text.contains(expected), "no {expected} in\n{text}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_the_custom_resources_it_is_alive_but_not_ready_and_heals_when_they_come() {
-    let mut world = World::new("kinds").await;
-    let empty = ControlPlane::start(StartOptions::default()).await.unwrap();
-    world.operator_kubeconfig = empty.kubeconfig_path().to_owned();
-    let _operator = world.operator_with(&["--lease-namespace", "default"]);
-    let address = world.admin_address().await;
-    assert_eq!(get(&address, "/healthz").await.0, 200);
-    let (status, text) = get(&address, "/readyz").await;
-    assert_eq!(status, 503);
-    assert!(text.contains("custom resources"), "{text}");
-    empty.apply(root().join("crds").as_path()).await.unwrap();
-    let ready = async {
-        while get(&address, "/readyz").await.0 != 200 {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(super::world::PATIENCE, ready)
-        .await
-        .expect("ready in time");
-}
-
-/// One GET over plain HTTP.
-async fn get(address: &str, path: &str) -> (u16, String) {
-    let url = format!("http://{address}{path}");
-    let response = reqwest::get(&url).await.unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
 }

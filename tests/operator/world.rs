@@ -50,20 +50,23 @@ pub struct World {
 impl World {
     /// A namespace with the shipped account and Role, an org and an instance without records. No operator runs yet.
     pub async fn new(name: &str) -> Self {
-        // Another test of this process may have done it.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        install_tls();
         let plane = ControlPlane::shared().await.unwrap();
         INSTALLED.get_or_init(|| install_kinds(plane)).await;
+        let mut world = Self::on(plane, name, PathBuf::new()).await;
+        let install = namespaced_install(plane, &world.namespace).await;
+        plane.apply(&install).await.unwrap();
+        let token = plane.create_token(&world.namespace, "syncflow").await.unwrap();
+        world.operator_kubeconfig = plane.kubeconfig_for_token(&token, &world.namespace).unwrap();
+        world
+    }
+
+    /// A namespace of another control plane; the operator is to use this kubeconfig.
+    pub async fn on(plane: &'static ControlPlane, name: &str, operator_kubeconfig: PathBuf) -> Self {
+        install_tls();
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("{name}-{number}");
         kubectl(plane, &["create", "namespace", &namespace]).await;
-        plane
-            .apply(&namespaced_install(plane, &namespace).await)
-            .await
-            .unwrap();
-        let token = plane.create_token(&namespace, "syncflow").await.unwrap();
-        let operator_kubeconfig = plane.kubeconfig_for_token(&token, &namespace).unwrap();
-
         let org = Simulator::new(quickstart::salesforce().unwrap());
         let org = Front::start(org, system_clock()).await.unwrap();
         let door = Door::bind(0).await.unwrap();
@@ -100,11 +103,11 @@ impl World {
             // What a flag may override.
             .env("SYNCFLOW_LISTEN", "127.0.0.1:0")
             .env("SYNCFLOW_ALLOW_LOOPBACK_HTTP", "true")
-            .env("SYNCFLOW_LOG_LEVEL", "info,syncflow=debug")
+            .env("SYNCFLOW_LOG_LEVEL", "info")
             .env("SYNCFLOW_IDENTITY", "operator")
             .env("SYNCFLOW_SECRET_INTERVAL", "500ms")
             .env("SYNCFLOW_PROBE_INTERVAL", "2s")
-            .env("SYNCFLOW_NAMESPACE", &self.namespace)
+            .env("SYNCFLOW_WATCH_NAMESPACE", &self.namespace)
             .env("SYNCFLOW_LEASE_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -249,9 +252,14 @@ impl World {
 
     /// Waits until something that tells no change is so, and gives what it is.
     pub async fn eventually<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+        self.eventually_async(what, async || look()).await
+    }
+
+    /// As [`World::eventually`], for a look that takes its time.
+    pub async fn eventually_async<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
         let looking = async {
             loop {
-                if let Some(found) = look() {
+                if let Some(found) = look().await {
                     return found;
                 }
                 tokio::time::sleep(LOOK).await;
@@ -440,6 +448,17 @@ async fn client(plane: &ControlPlane) -> Client {
         .await
         .unwrap();
     Client::try_from(config).unwrap()
+}
+
+/// One GET over plain HTTP.
+pub async fn get(address: &str, path: &str) -> (u16, String) {
+    let response = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+fn install_tls() {
+    // An error says that another test of this process has done it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 async fn install_kinds(plane: &ControlPlane) {

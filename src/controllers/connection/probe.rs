@@ -56,24 +56,24 @@ mod tests {
     use crate::core::time::Instant;
     use crate::ports::RemoteErrorKind;
 
-    fn answer(id: &str) -> Result<Identity, RemoteError> {
-        Ok(Identity {
+    fn identity(id: &str) -> Identity {
+        Identity {
             id: id.to_owned(),
             server_time: Instant::EPOCH,
-        })
+        }
     }
 
     #[test]
     fn the_first_answer_is_the_identity_and_the_same_one_is_fine() {
-        let first = judge(Side::Salesforce, None, answer("00D1"));
+        let first = judge(Side::Salesforce, None, Ok(identity("00D1")));
         assert_eq!((first.problem, first.identity.as_deref()), (None, Some("00D1")));
-        let again = judge(Side::Salesforce, Some("00D1"), answer("00D1"));
+        let again = judge(Side::Salesforce, Some("00D1"), Ok(identity("00D1")));
         assert_eq!((again.problem, again.identity.as_deref()), (None, Some("00D1")));
     }
 
     #[test]
     fn a_credential_that_leads_elsewhere_stops_and_leaves_the_pin() {
-        let finding = judge(Side::Salesforce, Some("00D1"), answer("00D2"));
+        let finding = judge(Side::Salesforce, Some("00D1"), Ok(identity("00D2")));
         let problem = finding.problem.unwrap();
         assert_eq!(problem.reason.as_str(), "IdentityChanged");
         assert!(problem.message.contains("00D2") && problem.message.contains("00D1"));

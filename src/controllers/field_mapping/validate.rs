@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    fn spec(fields: Value) -> FieldMappingSpec {
+    fn spec(fields: &Value) -> FieldMappingSpec {
         serde_json::from_value(json!({
             "salesforceObject": "Case",
             "serviceNowTable": "incident",
@@ -241,13 +241,13 @@ mod tests {
         .unwrap()
     }
 
-    fn message(fields: Value) -> String {
+    fn message(fields: &Value) -> String {
         validate(&spec(fields)).unwrap_err().to_string()
     }
 
     #[test]
     fn the_mapping_of_the_guide_is_valid_and_keeps_its_order() {
-        let valid = validate(&spec(json!([
+        let valid = validate(&spec(&json!([
             {"salesforce": "Subject", "serviceNow": "short_description", "direction": "TwoWay"},
             {"salesforce": "ServiceNow_Number__c", "serviceNow": "number", "direction": "ToSalesforce"},
             {"salesforce": "Origin", "serviceNow": "contact_type", "direction": "TwoWay", "values": [
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_field_with_two_writers_is_refused_by_its_place_in_the_manifest() {
-        let text = message(json!([
+        let text = message(&json!([
             {"salesforce": "Subject", "serviceNow": "short_description", "direction": "TwoWay"},
             {"salesforce": "subject", "serviceNow": "description", "direction": "ToSalesforce"},
         ]));
@@ -290,12 +290,12 @@ mod tests {
             {"salesforce": "Subject", "serviceNow": "short_description", "direction": "ToServiceNow"},
             {"salesforce": "Subject", "serviceNow": "u_title", "direction": "ToServiceNow"},
         ]);
-        assert!(validate(&spec(fields)).is_ok());
+        assert!(validate(&spec(&fields)).is_ok());
     }
 
     #[test]
     fn a_name_that_could_change_a_query_is_refused() {
-        let text = message(json!([
+        let text = message(&json!([
             {"salesforce": "Subject FROM User", "serviceNow": "description", "direction": "TwoWay"},
         ]));
         assert!(text.starts_with("spec.fields[0].salesforce"), "{text}");
@@ -310,20 +310,20 @@ mod tests {
                 .extend(extra.as_object().unwrap().clone());
             json!([pair])
         };
-        assert!(message(pair("TwoWay", json!({"drift": {"policy": "Ignore"}}))).contains("no wrong side"));
+        assert!(message(&pair("TwoWay", json!({"drift": {"policy": "Ignore"}}))).contains("no wrong side"));
         assert!(
-            message(pair(
+            message(&pair(
                 "ToSalesforce",
                 json!({"conflict": {"policy": "MostRecent"}})
             ))
             .contains("the source always wins")
         );
-        assert!(message(pair("TwoWay", json!({"unmapped": {"policy": "Hold"}}))).contains("unmapped"));
+        assert!(message(&pair("TwoWay", json!({"unmapped": {"policy": "Hold"}}))).contains("unmapped"));
     }
 
     #[test]
     fn a_default_is_needed_for_each_side_that_is_written() {
-        let text = message(json!([
+        let text = message(&json!([
             {"salesforce": "A", "serviceNow": "a", "direction": "TwoWay",
              "values": [{"salesforce": "x", "serviceNow": "y"}],
              "unmapped": {"policy": "Default", "default": {"salesforce": "x"}}},
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_repeated_row_of_a_value_table_is_refused() {
-        let text = message(json!([
+        let text = message(&json!([
             {"salesforce": "A", "serviceNow": "a", "direction": "TwoWay", "values": [
                 {"salesforce": "x", "serviceNow": "y"},
                 {"salesforce": "z", "serviceNow": "y"},

@@ -301,6 +301,7 @@ async fn the_end_of_a_flow_is_acknowledged_only_after_its_worker_has_drained() {
 
 /// A worker with a bug.
 async fn crash() {
+    std::future::ready(()).await;
     panic!("a bug")
 }
 

@@ -4,6 +4,18 @@ use std::fmt::Display;
 use std::io::{Stdout, Write as _, stdout};
 
 use crate::failure::Failure;
+use crate::records::Pair;
+
+/// What [`Teller::pair`] shows.
+const PAIRED: [(&str, &str); 7] = [
+    ("Subject", "short_description"),
+    ("Description", "description"),
+    ("Origin", "contact_type"),
+    ("ServiceNow_Number__c", "number"),
+    ("ServiceNow_Assignment_Group__c", "category"),
+    ("Priority", "impact"),
+    ("ServiceNow_Sys_Id__c", "correlation_id"),
+];
 
 /// Tells the story to whoever watches, and remembers what was not as expected.
 #[derive(Debug)]
@@ -63,6 +75,32 @@ impl Teller {
         for line in output.trim_end().lines() {
             self.line(&format!("   │ {line}"));
         }
+    }
+
+    /// Shows a case and an incident that belong together, field beside field.
+    pub fn pair(&self, pair: &Pair) {
+        let (case, incident) = (&pair.case, &pair.incident);
+        let (first, second) = if pair.from_case {
+            ("by a person", "by syncflow")
+        } else {
+            ("by syncflow", "by a person")
+        };
+        self.row(
+            &format!("case {}, {first}", case.id()),
+            &format!("incident, {second}"),
+        );
+        for (there, here) in PAIRED {
+            self.row(
+                &format!("{there}: {}", case.text(there)),
+                &format!("{here}: {}", incident.text(here)),
+            );
+        }
+    }
+
+    fn row(&self, left: &str, right: &str) {
+        // Descriptions have several lines.
+        let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+        self.line(&format!("   │ {:<64} {}", first(left), first(right)));
     }
 
     /// Shows what was expected and what was seen instead or indeed.
@@ -156,5 +194,29 @@ impl Teller {
         } else {
             text.to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_expectation_that_is_not_met_fails_the_whole_story() {
+        let mut teller = Teller::new(false);
+        teller.step("a step");
+        teller.equal("the count", &1, &1);
+        assert!(teller.summary());
+        teller.equal("the count", &1, &2);
+        teller.none("nothing odd", &[]);
+        assert!(!teller.summary());
+        assert_eq!(teller.failed, ["1. a step: expected the count: 1; seen 2"]);
+    }
+
+    #[test]
+    fn a_step_that_could_not_go_on_fails_the_whole_story() {
+        let mut teller = Teller::new(false);
+        teller.failed_in_step(&Failure::Missing("pair"));
+        assert!(!teller.summary());
     }
 }

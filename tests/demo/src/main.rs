@@ -63,13 +63,15 @@ async fn run(teller: &mut Teller) -> Result<ExitCode, Failure> {
             return Ok(interrupted(teller));
         }
     }
-    if stdin().is_terminal() && stdout().is_terminal() && std::env::var_os("CI").is_none() {
-        stage.invite(teller);
-        end.await;
-    }
     let all_seen = teller.summary();
     if all_seen {
         stage.forget_log();
+    } else {
+        stage.point_at_log(teller);
+    }
+    if stdin().is_terminal() && stdout().is_terminal() && std::env::var_os("CI").is_none() {
+        stage.invite(teller);
+        end.await;
     }
     stage.stop().await?;
     Ok(if all_seen {

@@ -35,6 +35,11 @@ impl Record {
         if id.is_empty() { self.text("Id") } else { id }
     }
 
+    /// Whether it was made before the date of the rules.
+    pub fn is_older_than_the_rules(&self) -> bool {
+        self.text("CreatedDate").max(self.text("sys_created_on")) < SINCE
+    }
+
     /// Whether the rules of Salesforce's side let this case in.
     pub fn is_products(&self) -> bool {
         self.text("CreatedDate") >= SINCE && self.text("ServiceNow_Assignment_Group__c") == "Product"
@@ -206,5 +211,87 @@ impl Look {
             .filter(|record| !paired(record.id()))
             .map(|record| format!("{} has no counterpart", record.id()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(fields: &Value) -> (String, Record) {
+        let record = Record(fields.as_object().unwrap().clone());
+        (record.id().to_owned(), record)
+    }
+
+    fn case(id: &str, group: &str, created: &str) -> (String, Record) {
+        let fields = json!({
+            "Id": id, "Subject": "s", "Description": "d", "Origin": "Web", "ServiceNow_Number__c": "INC1",
+            "ServiceNow_Assignment_Group__c": group, "CreatedDate": created,
+        });
+        record(&fields)
+    }
+
+    fn incident(id: &str, stamp: &str, channel: &str) -> (String, Record) {
+        let fields = json!({
+            "sys_id": id, "short_description": "s", "description": "d", "contact_type": channel, "number": "INC1",
+            "category": "inquiry", "sys_created_on": "2024-08-01 00:00:00", "correlation_id": stamp,
+        });
+        record(&fields)
+    }
+
+    fn look(cases: &[(String, Record)], incidents: &[(String, Record)]) -> Look {
+        Look::new(
+            cases.iter().cloned().collect(),
+            incidents.iter().cloned().collect(),
+        )
+    }
+
+    #[test]
+    fn the_rules_begin_on_their_day_and_select_one_group() {
+        assert!(
+            case("5", "Product", "2024-07-22T00:00:00.000+0000")
+                .1
+                .is_products()
+        );
+        assert!(
+            !case("5", "Product", "2024-07-21T23:59:59.000+0000")
+                .1
+                .is_products()
+        );
+        assert!(
+            !case("5", "Support", "2024-07-22T00:00:00.000+0000")
+                .1
+                .is_products()
+        );
+    }
+
+    #[test]
+    fn a_case_in_the_rules_without_a_counterpart_is_missed_and_one_with_two_is_odd() {
+        let cases = [case("5", "Product", "2024-08-01T00:00:00.000+0000")];
+        assert_eq!(look(&cases, &[]).missing().len(), 1);
+        let one = [incident("a", "salesforce:5", "virtual_agent")];
+        let paired = look(&cases, &one);
+        assert_eq!(
+            (paired.missing().len(), paired.oddities.len(), paired.in_rules()),
+            (0, 0, 1)
+        );
+        let two = [one[0].clone(), incident("b", "salesforce:5", "virtual_agent")];
+        assert_eq!(look(&cases, &two).oddities, ["5 has 2 counterparts"]);
+        assert_eq!(look(&[], &one).oddities.len(), 1, "a counterpart of nothing");
+    }
+
+    #[test]
+    fn channels_are_equal_when_they_stand_together_in_any_row() {
+        let cases = [case("5", "Product", "2024-08-01T00:00:00.000+0000")];
+        let differences = |channel| {
+            look(&cases, &[incident("a", "salesforce:5", channel)])
+                .differences()
+                .len()
+        };
+        assert_eq!(differences("self-service"), 0);
+        assert_eq!(differences("virtual_agent"), 0);
+        assert_eq!(differences("email"), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Starts and ends everything that the story needs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl Stage {
         ));
 
         teller.part("the operator's configuration: custom resources, ServiceAccount, roles (config/default)");
-        let installation = quickstart::write_overlay(&folder.0, "installation", quickstart::INSTALLATION)?;
+        let installation = quickstart::write_overlay(&folder.path, "installation", quickstart::INSTALLATION)?;
         control_plane.apply(&installation).await?;
         let established = [
             "wait",
@@ -76,7 +76,7 @@ impl Stage {
 
         let token = control_plane.create_token("syncflow-system", "syncflow").await?;
         let kubeconfig = control_plane.kubeconfig_for_token(&token, "syncflow-system")?;
-        let command = OperatorCommand::find(kubeconfig, folder.0.join("operator.log"))?;
+        let command = OperatorCommand::find(kubeconfig, folder.path.join("operator.log"))?;
         let operator = command.start()?;
         teller.part(&format!(
             "the operator, with the token of its ServiceAccount: {}",
@@ -85,7 +85,7 @@ impl Stage {
         teller.part(&format!("its log: {}", command.log().display()));
 
         let overlay = quickstart::overlay(salesforce.base_url(), service_now.base_url());
-        let overlay = quickstart::write_overlay(&folder.0, "quickstart", &overlay)?;
+        let overlay = quickstart::write_overlay(&folder.path, "quickstart", &overlay)?;
         let render = ["kustomize".as_ref(), overlay.as_os_str()];
         let manifests = control_plane.kubectl(render).await?.into_success()?;
         Ok(Self {
@@ -191,9 +191,14 @@ tail -f {log}"#,
         ));
     }
 
-    /// Nobody needs the log any more.
+    /// Nobody will need the log after the end.
     pub fn forget_log(&mut self) {
-        self.folder.1 = false;
+        self.folder.keeps_log = false;
+    }
+
+    /// Says where the log is, which stays there after the end.
+    pub fn point_at_log(&self, teller: &Teller) {
+        teller.say(&format!("the operator's log: {}", self.command.log().display()));
     }
 
     /// Ends everything, the operator first, and returns when it is gone.
@@ -221,7 +226,10 @@ fn spelled(words: &[&str]) -> String {
 /// A folder of this process's own in the repository's `.demo`, which git ignores. It is removed on drop unless the log
 /// in it is still needed.
 #[derive(Debug)]
-struct Folder(PathBuf, bool);
+struct Folder {
+    path: PathBuf,
+    keeps_log: bool,
+}
 
 impl Folder {
     fn create() -> Result<Self, Failure> {
@@ -229,18 +237,22 @@ impl Folder {
         let root = fs::canonicalize(&root).map_err(Failure::io(format!("find {}", root.display())))?;
         let path = root.join(".demo").join(std::process::id().to_string());
         // One that a killed process with our number left is ours now.
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(Failure::io(format!("empty {}", path.display())))?;
+        }
         fs::create_dir_all(&path).map_err(Failure::io(format!("create {}", path.display())))?;
-        Ok(Self(path, true))
+        Ok(Self {
+            path,
+            keeps_log: true,
+        })
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let log: &Path = &self.0.join("operator.log");
-        let needed = self.1 && log.exists();
         // What cannot be removed is ignored by git, and by the next demo.
-        if !needed {
-            let _ = fs::remove_dir_all(&self.0);
+        if !(self.keeps_log && self.path.join("operator.log").exists()) {
+            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }

@@ -53,6 +53,12 @@ pub async fn password_needs_reset(stage: &mut Stage, teller: &mut Teller) -> Res
     stage
         .run(teller, &["get", "connection", "servicenow", "--output", path])
         .await?;
+    stage
+        .run(teller, &["get", "syncflow", super::FLOW, "--output", path])
+        .await?;
+    stage
+        .run(teller, &["events", "--for=connection/servicenow"])
+        .await?;
     let remedy = message.contains("Password needs reset");
     teller.check(
         "the message names the flag \"Password needs reset\"",

@@ -14,6 +14,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use super::connection::registry::{ConnectionRegistry, Lent};
 use super::connection::validate::Target;
 use super::status::StatusWriter;
+use super::watch::Filled;
 use crate::api::{Connection, FieldMapping, SyncFlow};
 use crate::core::definition::FlowDefinition;
 use crate::core::failure::Problem;
@@ -110,6 +111,10 @@ pub struct Stores {
     pub mappings: Store<Guarded<FieldMapping>>,
     /// Flows.
     pub flows: Store<Guarded<SyncFlow>>,
+    /// Whether what is not among the Connections does not exist.
+    pub connections_filled: Filled,
+    /// Whether what is not among the mappings does not exist.
+    pub mappings_filled: Filled,
 }
 
 /// What every reconcile is given.

@@ -46,6 +46,8 @@ impl Watches {
             connections: self.connections.store.clone(),
             mappings: self.mappings.store.clone(),
             flows: self.flows.store.clone(),
+            connections_filled: self.connections.filled.clone(),
+            mappings_filled: self.mappings.filled.clone(),
         }
     }
 }

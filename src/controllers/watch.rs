@@ -9,6 +9,8 @@
 
 use std::fmt::Debug;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::{Stream, StreamExt};
@@ -32,6 +34,27 @@ where
     pub stream: AppliedStream<K>,
     /// What was touched, for those who depend on this kind.
     pub touched: UnboundedReceiver<Touched<K>>,
+    /// Whether the cache was ever filled.
+    pub filled: Filled,
+}
+
+/// Whether a cache was filled since this process began. Until then, what is not in it is not missing.
+///
+/// kube's own `wait_until_ready` keeps one waker only, so asking it in passing could leave its real waiter asleep.
+#[derive(Clone, Debug, Default)]
+pub struct Filled(Arc<AtomicBool>);
+
+impl Filled {
+    /// The cache holds everything there was.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it does.
+    #[must_use]
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// The objects of a kind, as they are applied.
@@ -63,6 +86,8 @@ where
 {
     let (store, writer) = reflector::store();
     let (tell, touched) = unbounded();
+    let filled = Filled::default();
+    let fills = filled.clone();
     let stream = watch(api, watcher::Config::default())
         .default_backoff()
         // Nobody reads managedFields, and they are most of an object's size.
@@ -70,6 +95,9 @@ where
         .reflect(writer)
         .inspect(move |event| {
             if let Ok(event) = event {
+                if matches!(event, Event::InitDone) {
+                    fills.set();
+                }
                 announce(&tell, event);
             }
         })
@@ -79,6 +107,7 @@ where
         store,
         stream,
         touched,
+        filled,
     }
 }
 

@@ -26,14 +26,16 @@ pub enum Dereferenced {
     Complete(Box<References>),
     /// Something is missing or wrong.
     Held(Problem),
-    /// A Connection was not proven yet since this process began. Nothing is known to be wrong.
+    /// A cache was not filled yet, or a Connection not proven yet, since this process began. Nothing is known to be
+    /// wrong.
     NotYet,
 }
 
 /// Looks everything up. The mapping first: what the user can fix in a manifest is told before what may pass.
 pub fn dereference(namespace: &str, spec: &SyncFlowSpec, context: &Context) -> Dereferenced {
     let mapping = match mapping(namespace, &spec.field_mapping_ref.name, context) {
-        Ok(mapping) => mapping,
+        Ok(Some(mapping)) => mapping,
+        Ok(None) => return Dereferenced::NotYet,
         Err(problem) => return Dereferenced::Held(problem),
     };
     let salesforce = &spec.salesforce.connection_ref.name;
@@ -56,8 +58,14 @@ pub fn dereference(namespace: &str, spec: &SyncFlowSpec, context: &Context) -> D
     }
 }
 
-fn mapping(namespace: &str, name: &str, context: &Context) -> Result<ValidMapping, Problem> {
+/// `None` while nothing is known of it.
+fn mapping(namespace: &str, name: &str, context: &Context) -> Result<Option<ValidMapping>, Problem> {
+    // Asked for first: the cache may be filled between two looks, and must not seem to lack what it just got.
+    let filled = context.stores.mappings_filled.get();
     let Some(found) = find(&context.stores.mappings, namespace, name) else {
+        if !filled {
+            return Ok(None);
+        }
         return Err(Problem::waiting(
             "FieldMappingNotFound",
             format!(
@@ -69,15 +77,21 @@ fn mapping(namespace: &str, name: &str, context: &Context) -> Result<ValidMappin
         Ok(mapping) => &mapping.spec,
         Err(_) => return Err(not_usable(name, "it cannot be read; see its conditions")),
     };
-    validate::validate(spec).map_err(|invalid| not_usable(name, &invalid.to_string()))
+    let valid = validate::validate(spec).map_err(|invalid| not_usable(name, &invalid.to_string()))?;
+    Ok(Some(valid))
 }
 
 fn not_usable(name: &str, why: &str) -> Problem {
     Problem::human("InvalidMapping", format!("FieldMapping {name}: {why}"))
 }
 
+/// `None` while nothing is known of it.
 fn connection(namespace: &str, name: &str, side: Side, context: &Context) -> Result<Option<Lent>, Problem> {
+    let filled = context.stores.connections_filled.get();
     let Some(found) = find(&context.stores.connections, namespace, name) else {
+        if !filled {
+            return Ok(None);
+        }
         return Err(Problem::waiting(
             "ConnectionNotFound",
             format!("Connection {name} ({side}) does not exist in this namespace: create it"),

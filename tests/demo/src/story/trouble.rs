@@ -128,6 +128,10 @@ pub async fn killed_in_mid_creation(stage: &mut Stage, teller: &mut Teller) -> R
     );
     teller.equal("new records", &expected, &seen);
     teller.none("no record has two counterparts", &after.oddities);
+    teller.none(
+        "a restart looks like no outage: no event says that something is missing",
+        &said_to_be_missing(stage).await?,
+    );
     teller.equal(
         "records made by the operator, ever, and pairs",
         &after.pairs.len(),
@@ -183,4 +187,13 @@ async fn killed_twice(stage: &mut Stage, teller: &mut Teller, before: &Look) -> 
         "{made} cases are made, and the answer is lost. Started once more."
     ));
     stage.start_operator()
+}
+
+/// Events that say that something does not exist, which all of it does.
+async fn said_to_be_missing(stage: &Stage) -> Result<Vec<String>, Failure> {
+    let events = stage.read(&["events"]).await?;
+    let reasons = events["items"].as_array().into_iter().flatten();
+    let reasons = reasons.filter_map(|event| event["reason"].as_str());
+    let missing = reasons.filter(|reason| reason.ends_with("NotFound"));
+    Ok(missing.map(str::to_owned).collect())
 }

@@ -168,7 +168,12 @@ pub fn complete_creation(
         let was_written = field.sent != nothing(target);
         let agreed = match (record, stands) {
             (Some((_, Attribution::Answer)), Some(stands)) if was_written => {
-                base(link.origin, field.from.clone(), stands)
+                if stands != field.sent && stands == nothing(target) {
+                    // Dropped without a word: the origin's value is still to be sent, and that is reported.
+                    base(link.origin, nothing(link.origin), stands)
+                } else {
+                    base(link.origin, field.from.clone(), stands)
+                }
             }
             (Some((_, Attribution::Found)), Some(stands)) if field.restated && stands != field.sent => {
                 if let Some(lost) = current.filter(|value| !value.is_null()) {

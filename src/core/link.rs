@@ -44,7 +44,8 @@ pub struct Link {
     /// Did this side's rules hold when it was last looked at? A flip is what takes a link out of the flow, or back.
     #[serde(default)]
     pub in_rules: PerSide<bool>,
-    /// Pairs of fields that wait for a value the mapping can carry, with the reason code.
+    /// Pairs of fields that are not in sync although the record is: they wait for a value that the mapping can carry,
+    /// or the other side kept only a part. With the reason code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<FieldKey, Reason>,
     /// Pairs of fields whose sides were left unequal when their base was taken.
@@ -53,6 +54,9 @@ pub struct Link {
     /// Has a change that was read and planned, and not sent yet although the cursor may have passed it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deferred: bool,
+    /// What the pending writes overwrite is in the journal already: trying the same again adds nothing to it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub journalled: bool,
     /// Writes that answered the answer to our own last write: the loop breaker's count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flips: Option<Flips>,
@@ -68,6 +72,9 @@ pub struct Flips {
     pub at: Instant,
     /// How many in a row.
     pub count: u32,
+    /// How often the record was stopped for it since it was last at peace.
+    #[serde(default)]
+    pub stops: u32,
 }
 
 #[expect(
@@ -98,6 +105,7 @@ impl Link {
             held: BTreeMap::new(),
             tolerated: BTreeSet::new(),
             deferred: false,
+            journalled: false,
             flips: None,
         }
     }

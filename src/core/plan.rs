@@ -13,7 +13,7 @@ use super::ident::{FieldKey, FieldName, RecordId};
 use super::link::{Flips, IntendedField, Intent, IntentKind, JournalCause, JournalEntry, Link, Phase};
 use super::mapping::Untranslatable;
 use super::merge::{Decision, FieldState, decide};
-use super::quarantine::after_failure;
+use super::quarantine::{after_failure, nth_failure};
 use super::record::Record;
 use super::rules::{Verdict, evaluate};
 use super::side::{PerSide, Side};
@@ -24,6 +24,12 @@ use super::value::Value;
 pub const FLIP_LIMIT: u32 = 8;
 /// Such writes count as a run only when each comes within this many seconds of the one before.
 const FLIP_GAP_SECONDS: u64 = 300;
+
+/// The reason code of a record that an automation keeps changing back.
+const KEEPS_CHANGING: &str = "KeepsChanging";
+
+/// The reason code of a field of which the other side kept only the beginning.
+pub const FIELD_CUT: &str = "FieldCut";
 
 /// All that a plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -200,12 +206,17 @@ fn merge_fields(
         let at = plan.link.last_foreign_change[side]?;
         Some(Instant::from_seconds(at.seconds() - context.clock_offsets[side]))
     });
-    plan.link.held.clear();
+    let held = std::mem::take(&mut plan.link.held);
     let mut stuck = Vec::new();
     let mut intended: PerSide<BTreeMap<FieldKey, IntendedField>> = PerSide::default();
     for PairState { pair, state, prints } in states {
         match decide(pair, state, foreign) {
-            Decision::Keep => {}
+            Decision::Keep => {
+                // Cut by the other side, and not changed since: still not in sync.
+                if let Some(reason) = held.get(&pair.key).filter(|reason| reason.as_str() == FIELD_CUT) {
+                    plan.link.held.insert(pair.key.clone(), reason.clone());
+                }
+            }
             decision @ (Decision::Adopt | Decision::Tolerate) => {
                 if let (Some(salesforce), Some(service_now)) =
                     (prints.salesforce.clone(), prints.service_now.clone())
@@ -253,16 +264,30 @@ fn merge_fields(
         return;
     }
     count_flips(context, link, plan);
-    if plan
+    if let Some(flips) = plan
         .link
         .flips
-        .as_ref()
-        .is_some_and(|flips| flips.count > context.flip_limit)
+        .as_mut()
+        .filter(|flips| flips.count > context.flip_limit)
     {
+        flips.stops += 1;
+        let stops = flips.stops;
         stop(context, link, plan, keeps_changing(context.flow, plan));
+        if let Some(row) = &mut plan.link.quarantine {
+            *row = nth_failure(stops, row.problem.clone(), context.now);
+        }
         return;
     }
+    let looked_at_before = Side::BOTH
+        .into_iter()
+        .all(|side| link.seen[side] == Some(records[side].version));
+    if link.journalled && looked_at_before {
+        plan.journal.clear();
+        plan.conflicts = 0;
+    }
+    plan.link.journalled = !plan.journal.is_empty() || (link.journalled && looked_at_before);
     if plan.writes.iter().all(|(_, write)| write.is_none()) {
+        plan.link.journalled = false;
         // With writes, the row stays until they are applied: its count of attempts goes on if they fail again.
         plan.link.quarantine = None;
     }
@@ -329,17 +354,21 @@ fn plan_write(
 
 /// Nothing of this record is written; the link stays as it was, but for its quarantine row.
 fn stop(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan, problem: Problem) {
-    let flips = plan.link.flips.take();
+    let quarantine = Some(after_failure(link.quarantine.as_ref(), problem, context.now));
     *plan = LinkPlan {
         link: Link {
-            quarantine: Some(after_failure(link.quarantine.as_ref(), problem, context.now)),
+            quarantine,
+            // What was looked at stays looked at, or every poll would try it again.
+            seen: plan.link.seen,
+            in_rules: plan.link.in_rules,
+            last_foreign_change: plan.link.last_foreign_change,
+            flips: plan.link.flips.take(),
             ..link.clone()
         },
         writes: PerSide::default(),
         journal: Vec::new(),
         conflicts: 0,
     };
-    plan.link.flips = flips;
 }
 
 fn untranslatable(flow: &Flow, stuck: &[(&FieldPair, Untranslatable)]) -> Option<Problem> {
@@ -379,7 +408,7 @@ fn keeps_changing(flow: &Flow, plan: &LinkPlan) -> Problem {
         })
         .collect();
     Problem::human(
-        "KeepsChanging",
+        KEEPS_CHANGING,
         format!(
             "an automation keeps changing {} back after each sync; stop it, or make the field one-way with drift Ignore",
             fields.join(", ")
@@ -387,7 +416,8 @@ fn keeps_changing(flow: &Flow, plan: &LinkPlan) -> Problem {
     )
 }
 
-/// Counts writes that answer the other side's answer: a reverted drift again, or the direction turned around.
+/// Counts writes that answer the other side's answer: a reverted drift again, or the direction turned around. A record
+/// that was stopped for it gets one write when its time has come; if that is answered too, it waits longer.
 fn count_flips(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan) {
     let Some(side) = Side::BOTH.into_iter().find(|side| plan.writes[*side].is_some()) else {
         return;
@@ -396,19 +426,22 @@ fn count_flips(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan) {
         .journal
         .iter()
         .any(|entry| entry.cause == JournalCause::Drift);
-    let count = match &link.flips {
+    let stopped = link
+        .quarantine
+        .as_ref()
+        .is_some_and(|row| row.problem.reason.as_str() == KEEPS_CHANGING);
+    let (count, stops) = match &link.flips {
+        Some(flips) if stopped => (context.flip_limit, flips.stops),
         Some(flips) if context.now.since(flips.at).as_secs() <= FLIP_GAP_SECONDS => {
-            if drift || flips.last != side {
-                flips.count + 1
-            } else {
-                flips.count
-            }
+            let answers = drift || flips.last != side;
+            (flips.count.saturating_add(u32::from(answers)), flips.stops)
         }
-        _ => 0,
+        _ => (0, 0),
     };
     plan.link.flips = Some(Flips {
         last: side,
         at: context.now,
         count,
+        stops,
     });
 }

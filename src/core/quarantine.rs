@@ -14,6 +14,16 @@ pub const LONGEST_WAIT: Duration = Duration::from_hours(6);
 #[must_use]
 pub fn after_failure(previous: Option<&Quarantine>, problem: Problem, now: Instant) -> Quarantine {
     let attempts = previous.map_or(0, |row| row.attempts).saturating_add(1);
+    let since = previous.map_or(now, |row| row.since);
+    Quarantine {
+        since,
+        ..nth_failure(attempts, problem, now)
+    }
+}
+
+/// The quarantine row after so many failed attempts.
+#[must_use]
+pub fn nth_failure(attempts: u32, problem: Problem, now: Instant) -> Quarantine {
     let (first, longest) = match problem.class {
         FailureClass::HumanNeeded => (Duration::from_mins(1), LONGEST_WAIT),
         FailureClass::Waiting | FailureClass::Transient => (Duration::from_secs(15), Duration::from_mins(10)),
@@ -23,7 +33,7 @@ pub fn after_failure(previous: Option<&Quarantine>, problem: Problem, now: Insta
         .min(longest);
     Quarantine {
         problem,
-        since: previous.map_or(now, |row| row.since),
+        since: now,
         attempts,
         retry_at: now.later(wait),
     }

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::failure::Problem;
+use super::failure::{Problem, Reason};
 use super::flow::{FieldPair, Flow};
 use super::link::{IntendedField, Link};
-use super::plan::{PlanContext, PlannedWrite, print};
+use super::plan::{FIELD_CUT, PlanContext, PlannedWrite, print};
 use super::quarantine::after_failure;
 use super::record::Record;
 use super::side::{PerSide, Side};
@@ -70,7 +70,21 @@ pub fn apply_update(
     }
     if let Some(record) = read_back {
         next.seen[side] = next.seen[side].max(Some(record.version));
+        let edited_meanwhile = context.flow.fields.iter().any(|pair| {
+            let ours = intent.fields.contains_key(&pair.key);
+            let value = record.value(&pair.fields[side]).filter(|_| !ours);
+            value.is_some_and(|value| {
+                let stands = print(context.fingerprints, link, pair, side, value);
+                link.bases.get(&pair.key).is_some_and(|base| base[side] != stands)
+            })
+        });
+        if edited_meanwhile {
+            // Somebody's edit of another field shows first in the answer to our write: it is dated by it.
+            next.last_foreign_change[side] = Some(record.changed_at);
+        }
     }
+    mark_cut(context.flow, side, &discrepancies, &mut next);
+    next.journalled = false;
     next.quarantine = not_written(&discrepancies, side)
         .map(|problem| after_failure(link.quarantine.as_ref(), problem, context.now));
     (next, discrepancies)
@@ -91,6 +105,16 @@ pub fn compare_creation(
             (!stands.same_as(value)).then(|| describe(name, value, stands, stands.is_null()))
         })
         .collect()
+}
+
+/// Marks the pairs of which the other side kept only the beginning: they are reported until their source changes.
+pub fn mark_cut(flow: &Flow, side: Side, discrepancies: &[Discrepancy], link: &mut Link) {
+    for pair in &flow.fields {
+        let name = format!("{}.{}", flow.sides[side].object, pair.fields[side]);
+        if pair.direction.writes(side) && discrepancies.contains(&Discrepancy::Cut(name)) {
+            link.held.insert(pair.key.clone(), Reason::new(FIELD_CUT));
+        }
+    }
 }
 
 fn classify(
@@ -120,37 +144,24 @@ fn describe(name: String, sent: &Value, stands: &Value, dropped: bool) -> Discre
     }
 }
 
-/// The quarantine of a record whose fields the service dropped or cut, if any.
+/// The quarantine of a record some of whose fields the service dropped, if any.
 #[must_use]
 pub fn not_written(discrepancies: &[Discrepancy], side: Side) -> Option<Problem> {
-    let named = |wanted: fn(&Discrepancy) -> Option<&String>| {
-        let names: Vec<&str> = discrepancies
-            .iter()
-            .filter_map(wanted)
-            .map(String::as_str)
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    if let Some(names) = named(|discrepancy| match discrepancy {
-        Discrepancy::Dropped(name) => Some(name),
-        Discrepancy::Cut(_) | Discrepancy::Changed(_) => None,
-    }) {
-        return Some(Problem::human(
+    let dropped: Vec<&str> = discrepancies
+        .iter()
+        .filter_map(|discrepancy| match discrepancy {
+            Discrepancy::Dropped(name) => Some(name.as_str()),
+            Discrepancy::Cut(_) | Discrepancy::Changed(_) => None,
+        })
+        .collect();
+    (!dropped.is_empty()).then(|| {
+        Problem::human(
             "FieldNotWritten",
             format!(
-                "{side} accepted the write but left {names} as it was; give the integration user the right to write it, \
-                 or check that the value is one of its choices"
+                "{side} accepted the write but left {} as it was; give the integration user the right to write it, or \
+                 check that the value is one of its choices",
+                dropped.join(", ")
             ),
-        ));
-    }
-    named(|discrepancy| match discrepancy {
-        Discrepancy::Cut(name) => Some(name),
-        Discrepancy::Dropped(_) | Discrepancy::Changed(_) => None,
-    })
-    .map(|names| {
-        Problem::human(
-            "FieldCut",
-            format!("{side} kept only the beginning of {names}; lengthen the field, or shorten the value"),
         )
     })
 }
@@ -195,25 +206,20 @@ pub fn settle_update(
             Some((pair, field, standing))
         })
         .collect();
-    let applied = observed
-        .iter()
-        .any(|(_, _, standing)| *standing == Standing::Sent);
-    let complete = observed
-        .iter()
-        .all(|(_, _, standing)| *standing == Standing::Sent);
+    // An intent whose fields all belong to an earlier mapping cannot be compared: it waits its time out.
+    let complete = !observed.is_empty()
+        && observed
+            .iter()
+            .all(|(_, _, standing)| *standing == Standing::Sent);
     if !complete && context.now < intent.prepared_at.later(in_flight) {
         return Settlement::Waiting;
     }
     let mut next = link.clone();
     next.intents[side] = None;
     for (pair, field, standing) in observed {
-        let moved = match standing {
-            Standing::Sent => true,
-            // Dropped, or changed back by somebody: either way it was not agreed, and the next plan decides.
-            Standing::Before => false,
-            // The write was applied as a whole, so this is somebody's change on top of it.
-            Standing::Other => applied,
-        };
+        // `Before` was dropped, or changed back by somebody; `Other` is somebody's. Neither was agreed: the base stays,
+        // both sides count as changed, and what loses is journalled.
+        let moved = standing == Standing::Sent;
         if moved {
             next.tolerated.remove(&pair.key);
             next.bases

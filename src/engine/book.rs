@@ -49,6 +49,26 @@ impl Book {
         self.links.insert(link.id.clone(), link);
     }
 
+    /// Does the store know this link?
+    pub(super) fn is_stored(&self, id: &LinkId) -> bool {
+        self.stored.contains_key(id)
+    }
+
+    /// Drops a link that was never stored.
+    pub(super) fn forget(&mut self, id: &LinkId) {
+        if let Some(link) = self.links.remove(id) {
+            for (side, record) in link.ids.iter() {
+                if let Some(record) = record {
+                    self.by_record[side].remove(record);
+                }
+            }
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.links.len()
+    }
+
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
     }

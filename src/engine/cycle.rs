@@ -251,6 +251,12 @@ async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleEr
         return Ok(());
     }
     pace.sweep_at = Some(now);
+    if pace.sweep_after.is_none() {
+        // Somewhere, so that a worker that never lives long enough for a whole round does not leave the same tail out.
+        let place =
+            usize::try_from(session.parts.entropy.next_u64()).unwrap_or(0) % session.book.count().max(1);
+        pace.sweep_after = session.book.after(None, place).pop();
+    }
     let mut ids = session
         .book
         .after(pace.sweep_after.as_ref(), session.tuning.sweep_slice);

@@ -99,14 +99,15 @@ fn asks_for_a_look(session: &Session<'_>, link: &Link, side: Side, record: &Reco
         return false;
     }
     let newer = link.seen[side].is_none_or(|seen| record.version > seen);
-    if newer && link.quarantine.is_some() {
-        return true;
-    }
     let flipped = match evaluate(&session.flow.sides[side].rules, record) {
         Verdict::Holds => !link.in_rules[side],
         Verdict::Fails => link.in_rules[side],
         Verdict::Unknown(_) => false,
     };
+    if link.quarantine.is_some() {
+        // An edit is tried at once; the same record again only when its time has come.
+        return newer || flipped;
+    }
     if flipped {
         return true;
     }

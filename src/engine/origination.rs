@@ -12,7 +12,7 @@ use crate::core::creation::{Attribution, complete_creation};
 use crate::core::definition::Matching;
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, LinkId, RecordId, Stamp};
-use crate::core::link::{JournalEntry, Link, Phase};
+use crate::core::link::{Link, Phase};
 use crate::core::mapping::parse;
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
@@ -27,10 +27,10 @@ pub(super) async fn resolve(
     intake: &mut Intake,
     work: &mut Work,
 ) -> Result<(), CycleError> {
-    for (record, stamp) in std::mem::take(&mut intake.stamped) {
-        attach_stamped(session, side, &record, &stamp, intake, &mut work.journal).await?;
-        work.fresh[side].insert(record.id.clone(), record);
-    }
+    let stamped = std::mem::take(&mut intake.stamped);
+    intake
+        .touched
+        .extend(attach_stamped(session, side, stamped, work).await?);
     let candidates = std::mem::take(&mut intake.candidates);
     let mut may_create = resolve_candidates(session, side, &candidates, &mut work.fresh).await?;
     let alone = std::mem::take(&mut intake.alone);
@@ -80,9 +80,10 @@ pub(super) async fn reconsider(
             };
             match observation {
                 Observation::Present(record) => {
-                    if evaluate(&session.flow.sides[side].rules, &record) == Verdict::Holds {
+                    let verdict = evaluate(&session.flow.sides[side].rules, &record);
+                    if verdict == Verdict::Holds {
                         candidates.push(record);
-                    } else {
+                    } else if verdict == Verdict::Fails {
                         let mut link = Link {
                             quarantine: None,
                             deferred: false,
@@ -117,56 +118,74 @@ pub(super) async fn reconsider(
     Ok(touched)
 }
 
-/// A record that carries a stamp never originates; it belongs to the record that the stamp names.
+/// Records that carry a stamp never originate; they belong to the records that their stamps name. Returns the links
+/// that may go on.
 async fn attach_stamped(
     session: &mut Session<'_>,
     side: Side,
-    record: &Record,
-    stamp: &Stamp,
-    intake: &mut Intake,
-    journal: &mut Vec<JournalEntry>,
-) -> Result<(), CycleError> {
+    stamped: Vec<(Record, Stamp)>,
+    work: &mut Work,
+) -> Result<BTreeSet<LinkId>, CycleError> {
     let partner_side = side.other();
-    let known = session.book.of_record(partner_side, &stamp.id).cloned();
-    let link = if let Some(link) = known {
-        match &link.ids[side] {
+    let unknown: BTreeSet<RecordId> = stamped
+        .iter()
+        .filter(|(_, stamp)| session.book.of_record(partner_side, &stamp.id).is_none())
+        .map(|(_, stamp)| stamp.id.clone())
+        .collect();
+    let open: BTreeSet<RecordId> = stamped
+        .iter()
+        .filter(|(_, stamp)| {
+            let link = session.book.of_record(partner_side, &stamp.id);
+            link.is_none_or(|link| link.ids[side].is_none())
+        })
+        .map(|(_, stamp)| stamp.id.clone())
+        .collect();
+    let unknown: Vec<RecordId> = unknown.into_iter().collect();
+    let open: Vec<RecordId> = open.into_iter().collect();
+    let partners = read(session, partner_side, &unknown).await?;
+    let bearers = find_stamps(session, side, &open).await?;
+    let mut touched = BTreeSet::new();
+    let mut stuck = BTreeSet::new();
+    for (record, stamp) in stamped {
+        let known = session.book.of_record(partner_side, &stamp.id).cloned();
+        if known.as_ref().is_some_and(|link| link.ids[side].is_some()) {
+            let taken = known.is_some_and(|link| link.ids[side].as_ref() != Some(&record.id));
+            if taken {
+                session.warn(copied_stamp(session, side, &record.id, &stamp));
+            }
+            continue;
+        }
+        let link = known.unwrap_or_else(|| Link::begin(partner_side, &stamp.id));
+        let bearing = bearers.get(&stamp.id).map_or(0, Vec::len);
+        let problem = match partners.get(&stamp.id) {
+            // Its partner is gone: it stays alone, and it never originates.
+            Some(Observation::Gone(_)) => continue,
+            Some(Observation::NotVisible) => Some(not_visible(session, partner_side, &stamp.id)),
+            _ if bearing > 1 => Some(ambiguous_stamp(session, side, &stamp, bearing)),
+            _ => None,
+        };
+        let link = match problem {
+            Some(problem) => {
+                stuck.insert(link.id.clone());
+                quarantined(session, link, problem)
+            }
             None if link.has_intent() => {
-                let shown = Some((record, Attribution::Found));
+                let shown = Some((&record, Attribution::Found));
                 let (link, entries) = complete_creation(&session.context(), &link, &record.id, shown);
-                journal.extend(entries);
+                work.journal.extend(entries);
+                touched.insert(link.id.clone());
                 link
             }
-            None => attach(link, side, &record.id),
-            Some(_) => {
-                session.warn(copied_stamp(session, side, &record.id, stamp));
-                return Ok(());
+            None => {
+                touched.insert(link.id.clone());
+                attach(link, side, &record.id)
             }
-        }
-    } else {
-        let partner = std::slice::from_ref(&stamp.id);
-        if !matches!(
-            read(session, partner_side, partner).await?.get(&stamp.id),
-            Some(Observation::Present(_))
-        ) {
-            // Its partner is gone or hidden: it stays alone, and it never originates.
-            return Ok(());
-        }
-        let bearers = find_stamps(session, side, partner)
-            .await?
-            .get(&stamp.id)
-            .map_or(0, Vec::len);
-        let link = Link::begin(partner_side, &stamp.id);
-        if bearers > 1 {
-            let link = quarantined(session, link, ambiguous_stamp(session, side, stamp, bearers));
-            let id = link.id.clone();
-            session.book.put(link);
-            return session.commit(&BTreeSet::from([id]), Vec::new()).await;
-        }
-        attach(link, side, &record.id)
-    };
-    intake.touched.insert(link.id.clone());
-    session.book.put(link);
-    Ok(())
+        };
+        session.book.put(link);
+        work.fresh[side].insert(record.id.clone(), record);
+    }
+    session.commit(&stuck, Vec::new()).await?;
+    Ok(touched)
 }
 
 fn attach(mut link: Link, side: Side, id: &RecordId) -> Link {
@@ -289,6 +308,10 @@ async fn resolve_chunk(
             bearers.get(&record.id).map(Vec::as_slice),
             matches.get(&record.id).map(Vec::as_slice),
         ) {
+            (Some([bearer]), _) if linked_otherwise(session, target, &bearer.id, &link.id) => {
+                let problem = already_linked(session, target, &bearer.id);
+                quarantined(session, link, problem)
+            }
             (Some([bearer]), _) => {
                 let link = attach(link, target, &bearer.id);
                 fresh[target].insert(bearer.id.clone(), bearer.clone());
@@ -298,7 +321,11 @@ async fn resolve_chunk(
                 let count = bearers.get(&record.id).map_or(0, Vec::len);
                 quarantined(session, link, ambiguous_stamp(session, target, &stamp, count))
             }
-            (_, Some([found])) => match taken(session, target, found, &record.id) {
+            (_, Some([found])) if matched_by(&matches, &found.id) > 1 => {
+                let problem = ambiguous_match(session, side, &stamp, matched_by(&matches, &found.id));
+                quarantined(session, link, problem)
+            }
+            (_, Some([found])) => match taken(session, target, found, &link) {
                 None => {
                     let link = attach(link, target, &found.id);
                     fresh[target].insert(found.id.clone(), found.clone());
@@ -307,17 +334,7 @@ async fn resolve_chunk(
                 Some(problem) => quarantined(session, link, problem),
             },
             (_, Some(found)) if found.len() > 1 => {
-                let problem = Problem::human(
-                    "AmbiguousMatch",
-                    format!(
-                        "{} {} matches {} {} records by its keys; make the keys unique, or fill the stamp field of the \
-                         right one with {stamp}",
-                        session.flow.sides[side].object,
-                        record.id,
-                        found.len(),
-                        session.flow.sides[target].object
-                    ),
-                );
+                let problem = ambiguous_match(session, side, &stamp, found.len());
                 quarantined(session, link, problem)
             }
             _ => link,
@@ -339,19 +356,49 @@ async fn resolve_chunk(
     Ok(())
 }
 
+/// How many of these records have that one match.
+fn matched_by(matches: &BTreeMap<RecordId, Vec<Record>>, found: &RecordId) -> usize {
+    matches
+        .values()
+        .filter(|records| records.iter().any(|record| record.id == *found))
+        .count()
+}
+
+fn ambiguous_match(session: &Session<'_>, side: Side, stamp: &Stamp, count: usize) -> Problem {
+    Problem::human(
+        "AmbiguousMatch",
+        format!(
+            "the keys of {} {} fit {count} records where they should fit one; make them unique, or fill the stamp field \
+             of its counterpart with {stamp}",
+            session.flow.sides[side].object, stamp.id
+        ),
+    )
+}
+
 /// Why a match cannot be taken: it already belongs to another record.
-fn taken(session: &Session<'_>, target: Side, found: &Record, origin: &RecordId) -> Option<Problem> {
-    let stamped_otherwise = stamp_of(session, target, found).is_some_and(|stamp| stamp.id != *origin);
-    let linked = session.book.of_record(target, &found.id).is_some();
-    (stamped_otherwise || linked).then(|| {
-        Problem::human(
-            "MatchAlreadyLinked",
-            format!(
-                "{} {} matches by its keys, but it is already linked to another record; correct the keys of one of them",
-                session.flow.sides[target].object, found.id
-            ),
-        )
-    })
+fn taken(session: &Session<'_>, target: Side, found: &Record, link: &Link) -> Option<Problem> {
+    let stamped_otherwise =
+        stamp_of(session, target, found).is_some_and(|stamp| Some(&stamp.id) != link.origin_id());
+    (stamped_otherwise || linked_otherwise(session, target, &found.id, &link.id))
+        .then(|| already_linked(session, target, &found.id))
+}
+
+fn linked_otherwise(session: &Session<'_>, side: Side, id: &RecordId, link: &LinkId) -> bool {
+    session
+        .book
+        .of_record(side, id)
+        .is_some_and(|known| known.id != *link)
+}
+
+fn already_linked(session: &Session<'_>, side: Side, id: &RecordId) -> Problem {
+    Problem::human(
+        "MatchAlreadyLinked",
+        format!(
+            "{} {id} would be its counterpart, but it is already linked to another record; correct the keys or the \
+             stamp of one of them",
+            session.flow.sides[side].object
+        ),
+    )
 }
 
 /// Existing records of the other side whose every key equals the record's.

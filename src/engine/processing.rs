@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::intake::Fresh;
 use super::sending::{Outgoing, send};
 use super::session::{CycleError, OnSide, Session};
+use super::settling::in_flight;
 use crate::core::creation::plan_creation;
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, chosen_sys_id};
@@ -218,7 +219,13 @@ fn plan_one(
                     outgoing.updates[side].insert(link.id.clone(), write);
                 }
             }
-            session.book.put(plan.link);
+            let outside = plan.link.phase == Phase::Dormant && !session.book.is_stored(id);
+            if outside {
+                // Another flow's pair, or one of ours from before: it is found again when the rules let it in.
+                session.book.forget(id);
+            } else {
+                session.book.put(plan.link);
+            }
         }
         (salesforce, service_now) => {
             if let Some(record) = salesforce.or(service_now) {
@@ -232,9 +239,17 @@ fn plan_one(
 fn plan_counterpart(session: &mut Session<'_>, link: &Link, record: &Record, outgoing: &mut Outgoing) {
     let target = link.origin.other();
     let in_rules = evaluate(&session.flow.sides[link.origin].rules, record) == Verdict::Holds;
-    if !in_rules && !link.has_intent() {
+    let at_work = link.intents[target].as_ref().is_some_and(|intent| {
+        session.parts.clock.now() < intent.prepared_at.later(in_flight(session, target))
+    });
+    if !in_rules && at_work {
+        // An earlier attempt may still come through; its record would be found by its stamp.
+        return;
+    }
+    if !in_rules {
         let mut link = Link {
             quarantine: None,
+            intents: PerSide::default(),
             ..link.clone()
         };
         link.in_rules[link.origin] = false;
@@ -248,7 +263,11 @@ fn plan_counterpart(session: &mut Session<'_>, link: &Link, record: &Record, out
             session.book.put(creation.link.clone());
             outgoing.creations[target].insert(link.id.clone(), creation);
         }
-        Err(problem) => put_quarantined(session, link.clone(), problem),
+        Err(problem) => {
+            let mut link = link.clone();
+            link.seen[link.origin] = Some(record.version);
+            put_quarantined(session, link, problem);
+        }
     }
 }
 

@@ -12,8 +12,7 @@ use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{ChosenIds, IntentKind, Link};
 use crate::core::plan::PlannedWrite;
-use crate::core::quarantine::after_failure;
-use crate::core::settle::{Discrepancy, apply_update, compare_creation, not_written};
+use crate::core::settle::{Discrepancy, apply_update, compare_creation, mark_cut};
 use crate::core::side::{PerSide, Side};
 use crate::ports::{CreateItem, RemoteError, RemoteErrorKind, UpdateItem, WriteOutcome};
 
@@ -24,28 +23,72 @@ pub(super) struct Outgoing {
     pub(super) updates: PerSide<BTreeMap<LinkId, PlannedWrite>>,
 }
 
+/// Why a batch did not go through.
+enum Unsent {
+    /// Nothing of it, or of what was to follow, was sent.
+    Batch(CycleError),
+    /// It was sent, and what became of it could not be stored.
+    State(CycleError),
+}
+
 /// Sends everything, in the largest batches that the services take. Returns the links whose write was applied: their
 /// target may have made something else of it, or filled in more.
 pub(super) async fn send(
     session: &mut Session<'_>,
-    outgoing: Outgoing,
+    mut outgoing: Outgoing,
     fresh: &mut Fresh,
 ) -> Result<BTreeSet<LinkId>, CycleError> {
     let mut written = BTreeSet::new();
-    for side in Side::BOTH {
-        let mut creations: Vec<(LinkId, CreationPlan)> =
-            outgoing.creations[side].clone().into_iter().collect();
-        while !creations.is_empty() {
-            let rest = creations.split_off(creation_batch(session, side).min(creations.len()));
-            create(session, side, &creations, fresh, &mut written).await?;
-            creations = rest;
-        }
-        let updates: Vec<(LinkId, PlannedWrite)> = outgoing.updates[side].clone().into_iter().collect();
-        for chunk in updates.chunks(session.parts.remotes[side].limits().write_batch.max(1)) {
-            update(session, side, chunk, fresh, &mut written).await?;
+    while let Some((side, batch)) = outgoing.next_batch(session) {
+        let sent = match &batch {
+            Batch::Creations(creations) => create(session, side, creations, fresh, &mut written).await,
+            Batch::Updates(updates) => update(session, side, updates, fresh, &mut written).await,
+        };
+        match sent {
+            Ok(()) => {}
+            Err(Unsent::State(error)) => return Err(error),
+            Err(Unsent::Batch(error)) => {
+                outgoing.put_back(side, batch);
+                return Err(not_sent(session, &outgoing, error).await);
+            }
         }
     }
     Ok(written)
+}
+
+/// What goes in one call.
+enum Batch {
+    Creations(Vec<(LinkId, CreationPlan)>),
+    Updates(Vec<(LinkId, PlannedWrite)>),
+}
+
+impl Outgoing {
+    /// Takes the next batch: per side, creations before updates.
+    fn next_batch(&mut self, session: &Session<'_>) -> Option<(Side, Batch)> {
+        for side in Side::BOTH {
+            let creations = take(&mut self.creations[side], creation_batch(session, side));
+            if !creations.is_empty() {
+                return Some((side, Batch::Creations(creations)));
+            }
+            let most = session.parts.remotes[side].limits().write_batch;
+            let updates = take(&mut self.updates[side], most);
+            if !updates.is_empty() {
+                return Some((side, Batch::Updates(updates)));
+            }
+        }
+        None
+    }
+
+    fn put_back(&mut self, side: Side, batch: Batch) {
+        match batch {
+            Batch::Creations(creations) => self.creations[side].extend(creations),
+            Batch::Updates(updates) => self.updates[side].extend(updates),
+        }
+    }
+}
+
+fn take<T>(all: &mut BTreeMap<LinkId, T>, most: usize) -> Vec<(LinkId, T)> {
+    std::iter::from_fn(|| all.pop_first()).take(most.max(1)).collect()
 }
 
 /// The first creation in a ServiceNow table goes alone: it shows whether a `sys_id` that we choose is honoured, and
@@ -85,12 +128,12 @@ async fn create(
     batch: &[(LinkId, CreationPlan)],
     fresh: &mut Fresh,
     written: &mut BTreeSet<LinkId>,
-) -> Result<(), CycleError> {
+) -> Result<(), Unsent> {
     let Some(stamp_field) = session.flow.sides[side].stamp_field.clone() else {
-        return Err(CycleError::Blocked(Problem::human(
+        return Err(Unsent::Batch(CycleError::Blocked(Problem::human(
             "StampFieldMissing",
             format!("the flow makes {side} records but has no stamp field there"),
-        )));
+        ))));
     };
     let ids: Vec<LinkId> = batch.iter().map(|(id, _)| id.clone()).collect();
     let items: Vec<CreateItem> = batch
@@ -110,7 +153,7 @@ async fn create(
     };
     let outcomes = match sent {
         Ok(outcomes) => outcomes,
-        Err(error) => return Err(not_sent(session, side, &ids, error).await),
+        Err(error) => return Err(Unsent::Batch(error)),
     };
     let mut journal = Vec::new();
     let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
@@ -131,18 +174,24 @@ async fn create(
                 if let Some(record) = read_back {
                     let differences = compare_creation(&session.flow, side, &creation.fields, &record);
                     warn_of_changes(session, &differences, side);
-                    if let Some(problem) = not_written(&differences, side) {
-                        link.quarantine = Some(after_failure(None, problem, session.parts.clock.now()));
-                    }
+                    mark_cut(&session.flow, side, &differences, &mut link);
                     fresh[side].insert(record.id.clone(), record);
                 }
                 session.book.put(link);
                 written.insert(id.clone());
             }
-            Some(WriteOutcome::Exists { id: _ }) => {
+            Some(WriteOutcome::Exists { id: existing }) => {
                 // It had happened before. Settled by looking, as an unknown outcome is: which record it is, and what
                 // stands there, decides.
                 session.unsettled = true;
+                if let (Some(existing), mut link) = (existing, link) {
+                    if let Some(intent) = &mut link.intents[side] {
+                        intent.kind = IntentKind::Create {
+                            chosen: Some(existing),
+                        };
+                    }
+                    session.book.put(link);
+                }
             }
             Some(WriteOutcome::Rejected(rejection)) => {
                 let mut link = link;
@@ -153,8 +202,11 @@ async fn create(
             Some(WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
         }
     }
-    session.commit(&ids.into_iter().collect(), journal).await?;
-    session.commit_chosen().await
+    session
+        .commit(&ids.into_iter().collect(), journal)
+        .await
+        .map_err(Unsent::State)?;
+    session.commit_chosen().await.map_err(Unsent::State)
 }
 
 async fn update(
@@ -163,7 +215,7 @@ async fn update(
     batch: &[(LinkId, PlannedWrite)],
     fresh: &mut Fresh,
     written: &mut BTreeSet<LinkId>,
-) -> Result<(), CycleError> {
+) -> Result<(), Unsent> {
     let ids: Vec<LinkId> = batch.iter().map(|(id, _)| id.clone()).collect();
     let items: Vec<UpdateItem> = batch
         .iter()
@@ -181,7 +233,7 @@ async fn update(
     };
     let outcomes = match sent {
         Ok(outcomes) => outcomes,
-        Err(error) => return Err(not_sent(session, side, &ids, error).await),
+        Err(error) => return Err(Unsent::Batch(error)),
     };
     let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
     for ((id, write), outcome) in batch.iter().zip(outcomes) {
@@ -208,7 +260,15 @@ async fn update(
             Some(WriteOutcome::Rejected(rejection)) => {
                 let mut link = link;
                 link.intents[side] = None;
-                put_quarantined(session, link, rejection.problem);
+                if rejection.gone {
+                    // The next look proves it, or not.
+                    session.book.put(Link {
+                        deferred: true,
+                        ..link
+                    });
+                } else {
+                    put_quarantined(session, link, rejection.problem);
+                }
             }
             Some(WriteOutcome::Exists { .. }) => {
                 let mut link = link;
@@ -224,7 +284,10 @@ async fn update(
             Some(WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
         }
     }
-    session.commit(&ids.into_iter().collect(), Vec::new()).await
+    session
+        .commit(&ids.into_iter().collect(), Vec::new())
+        .await
+        .map_err(Unsent::State)
 }
 
 fn chosen(link: &Link, side: Side) -> Option<RecordId> {
@@ -234,27 +297,31 @@ fn chosen(link: &Link, side: Side) -> Option<RecordId> {
     }
 }
 
-/// Nothing of this batch was sent. Its changes are kept, durably, for when the service or the Lease is back; an
-/// intent of an earlier attempt stays, since that one may have been applied.
-async fn not_sent(session: &mut Session<'_>, side: Side, ids: &[LinkId], error: CycleError) -> CycleError {
+/// Nothing of what is left was sent. Its changes are kept, durably, for when the service or the Lease is back; an
+/// intent whose values differ from an earlier attempt's stays, since that one may have been applied.
+async fn not_sent(session: &mut Session<'_>, left: &Outgoing, error: CycleError) -> CycleError {
     if matches!(&error, CycleError::Remote { error, .. } if error.kind == RemoteErrorKind::NotPermitted) {
         // Whoever holds the Lease now owns the state too.
         return error;
     }
-    for id in ids {
-        let Some(mut link) = session.book.get(id).cloned() else {
-            continue;
-        };
-        let restated = link.intents[side]
-            .as_ref()
-            .is_some_and(|intent| intent.is_creation() && intent.fields.values().any(|field| field.restated));
-        if !restated {
-            link.intents[side] = None;
-            link.deferred = true;
-            session.book.put(link);
+    let mut kept = BTreeSet::new();
+    for side in Side::BOTH {
+        for id in left.creations[side].keys().chain(left.updates[side].keys()) {
+            let Some(mut link) = session.book.get(id).cloned() else {
+                continue;
+            };
+            let restated = link.intents[side].as_ref().is_some_and(|intent| {
+                intent.is_creation() && intent.fields.values().any(|field| field.restated)
+            });
+            if !restated {
+                link.intents[side] = None;
+                link.deferred = true;
+                session.book.put(link);
+                kept.insert(id.clone());
+            }
         }
     }
-    match session.commit(&ids.iter().cloned().collect(), Vec::new()).await {
+    match session.commit(&kept, Vec::new()).await {
         Ok(()) => error,
         Err(store) => store,
     }

@@ -199,6 +199,14 @@ impl<'a> Session<'a> {
                     .retain(|key, _| !lost_key && old.pairs.get(key) == self.flow.hashes.pairs.get(key));
                 link.held
                     .retain(|key, _| self.flow.hashes.pairs.contains_key(key));
+                for side in Side::BOTH {
+                    if let Some(intent) = &mut link.intents[side] {
+                        // What was sent under an earlier mapping is no agreement under this one.
+                        intent
+                            .fields
+                            .retain(|key, _| old.pairs.get(key) == self.flow.hashes.pairs.get(key));
+                    }
+                }
                 if lost_key {
                     // Fingerprints of another key compare with nothing: what was sent is found out by looking.
                     link.intents = PerSide::from_fn(|side| {

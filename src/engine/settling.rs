@@ -1,7 +1,7 @@
 //! Intents whose outcome is unknown: an answer was lost, or we were killed in between. Settled by looking, never by
 //! sending again blindly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::intake::stamp_of;
@@ -11,7 +11,8 @@ use super::session::{CycleError, Session};
 use crate::core::creation::{Attribution, complete_creation};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, Stamp};
-use crate::core::link::{ChosenIds, Intent, IntentKind, Link, Phase};
+use crate::core::link::{ChosenIds, Intent, IntentKind, Link, Phase, Quarantine};
+use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
 use crate::core::settle::{Settlement, settle_update};
 use crate::core::side::{PerSide, Side};
@@ -37,7 +38,7 @@ pub(super) async fn settle(session: &mut Session<'_>) -> Result<Work, CycleError
 }
 
 /// How long after its preparation a write may still be applied: sent late in its batch, waited for, and at work.
-fn in_flight(session: &Session<'_>, side: Side) -> Duration {
+pub(super) fn in_flight(session: &Session<'_>, side: Side) -> Duration {
     let limits = session.parts.remotes[side].limits();
     limits.write_timeout + limits.longest_transaction + session.tuning.overlap
 }
@@ -58,11 +59,17 @@ async fn settle_updates(
         let Some(id) = link.ids[side].clone() else {
             continue;
         };
+        let before = link.clone();
         match observed.get(&id) {
             Some(Observation::Present(record)) => {
                 match settle_update(&session.context(), &link, side, record, in_flight(session, side)) {
                     Settlement::Waiting => {}
-                    Settlement::Over(link) => {
+                    Settlement::Over(mut link) => {
+                        let unchanged = link.bases == before.bases;
+                        if unchanged {
+                            // Looked for long enough, and not there: said, so that it cannot go on unheard.
+                            link.quarantine = Some(outcome_unknown(session, side, &before));
+                        }
                         work.links.insert(link.id.clone());
                         work.fresh[side].insert(id, record.clone());
                         session.book.put(*link);
@@ -93,7 +100,7 @@ async fn settle_creations(
     if links.is_empty() {
         return Ok(());
     }
-    let found = find_created(session, side, links).await?;
+    let (found, hidden) = find_created(session, side, links).await?;
     for link in links {
         match found.get(&link.id).map(Vec::as_slice) {
             Some([record]) => {
@@ -123,8 +130,28 @@ async fn settle_creations(
                 work.links.insert(link.id.clone());
                 put_quarantined(session, link, problem);
             }
+            _ if hidden.contains(&link.id) => {
+                let existing = chosen(link, side).map_or_else(String::new, |id| id.to_string());
+                let problem = Problem::human(
+                    "RecordNotVisible",
+                    format!(
+                        "{side} says that {} {existing} carries this record's stamp already, but it cannot be read; give \
+                         the integration user read access to it (View All on the object)",
+                        session.flow.sides[side].object
+                    ),
+                );
+                put_quarantined(session, link.clone(), problem);
+                work.links.insert(link.id.clone());
+            }
             _ => {
-                if may_send_again(session, side, link) {
+                let now = session.parts.clock.now();
+                let its_time = link.quarantine.as_ref().is_none_or(|row| row.retry_at <= now);
+                if its_time && may_send_again(session, side, link) {
+                    // Said from the first repetition on: one that goes through clears it in this very cycle.
+                    session.book.put(Link {
+                        quarantine: Some(outcome_unknown(session, side, link)),
+                        ..link.clone()
+                    });
                     work.links.insert(link.id.clone());
                     work.may_create.insert(link.id.clone());
                 }
@@ -139,19 +166,23 @@ async fn find_created(
     session: &Session<'_>,
     side: Side,
     links: &[Link],
-) -> Result<BTreeMap<LinkId, Vec<Record>>, CycleError> {
-    let chosen: BTreeMap<RecordId, LinkId> = links
+) -> Result<(BTreeMap<LinkId, Vec<Record>>, BTreeSet<LinkId>), CycleError> {
+    let asked: BTreeMap<RecordId, LinkId> = links
         .iter()
-        .filter_map(|link| match &link.intents[side].as_ref()?.kind {
-            IntentKind::Create { chosen } => Some((chosen.clone()?, link.id.clone())),
-            IntentKind::Update { .. } => None,
-        })
+        .filter_map(|link| Some((chosen(link, side)?, link.id.clone())))
         .collect();
     let mut found: BTreeMap<LinkId, Vec<Record>> = BTreeMap::new();
-    let chosen_ids: Vec<RecordId> = chosen.keys().cloned().collect();
-    for (id, observation) in read(session, side, &chosen_ids).await? {
-        if let (Observation::Present(record), Some(link)) = (observation, chosen.get(&id)) {
-            found.entry(link.clone()).or_default().push(record);
+    let mut hidden = BTreeSet::new();
+    let asked_ids: Vec<RecordId> = asked.keys().cloned().collect();
+    for (id, observation) in read(session, side, &asked_ids).await? {
+        let Some(link) = asked.get(&id) else { continue };
+        match observation {
+            Observation::Present(record) => found.entry(link.clone()).or_default().push(record),
+            // Salesforce chooses its ids: one that we ask for by id was named by Salesforce itself.
+            Observation::NotVisible if side == Side::Salesforce => {
+                hidden.insert(link.clone());
+            }
+            Observation::NotVisible | Observation::Gone(_) | Observation::Unread => {}
         }
     }
     let origins: BTreeMap<RecordId, LinkId> = links
@@ -176,7 +207,27 @@ async fn find_created(
             stamp_of(session, side, record).is_none_or(|Stamp { id, .. }| origins.get(&id) == Some(link))
         });
     }
-    Ok(found)
+    Ok((found, hidden))
+}
+
+/// The id that a creation is to get, or is known to have got.
+fn chosen(link: &Link, side: Side) -> Option<RecordId> {
+    match &link.intents[side].as_ref()?.kind {
+        IntentKind::Create { chosen } => chosen.clone(),
+        IntentKind::Update { .. } => None,
+    }
+}
+
+/// A write that was sent, and of which nothing came.
+fn outcome_unknown(session: &Session<'_>, side: Side, link: &Link) -> Quarantine {
+    let problem = Problem::transient(
+        "OutcomeUnknown",
+        format!(
+            "{side} did not say what became of a write to {}, and it did not happen; it is tried again, each time later",
+            session.flow.sides[side].object
+        ),
+    );
+    after_failure(link.quarantine.as_ref(), problem, session.parts.clock.now())
 }
 
 /// Sending a creation again is safe where the service refuses a second record with the same stamp or id; elsewhere

@@ -10,8 +10,9 @@ use super::report::{FlowReport, FlowState, QuarantineRow};
 use super::session::{CycleError, Progress, Session};
 use super::tuning::Tuning;
 use crate::core::definition::FlowDefinition;
-use crate::core::failure::Problem;
+use crate::core::failure::{Problem, Reason};
 use crate::core::link::{Link, Phase};
+use crate::core::plan::FIELD_CUT;
 use crate::core::side::PerSide;
 use crate::ports::{Clock, Entropy, Fence, LinkStore, Remote};
 
@@ -244,39 +245,37 @@ fn nearly_full(links: usize, capacity: usize) -> Option<Problem> {
     })
 }
 
-/// Fields that wait, one warning for each pair of fields.
+/// Fields that are not in sync although their record is: one warning for each pair of fields and reason.
 fn held(session: &Session<'_>) -> Vec<Problem> {
-    session
-        .flow
-        .fields
-        .iter()
-        .filter_map(|pair| {
-            let waiting =
-                count(session.book.links().filter(|link| {
-                    link.phase != Phase::Tombstone && link.held.contains_key(&pair.key)
-                }));
-            (waiting > 0).then(|| {
-                Problem::human(
-                    "FieldsOnHold",
-                    format!(
-                        "{waiting} records hold back {} ⇄ {} because a value has no counterpart; add a row to the \
-                         field's values in the FieldMapping",
-                        pair.fields.salesforce, pair.fields.service_now
-                    ),
-                )
-            })
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nearly_full;
-
-    #[test]
-    fn a_store_is_reported_before_it_is_full() {
-        assert!(nearly_full(8_999, 10_000).is_none());
-        let problem = nearly_full(9_000, 10_000).unwrap();
-        assert!(problem.message.contains("9000") && problem.message.contains("10000"));
+    let awake = || session.book.links().filter(|link| link.phase != Phase::Tombstone);
+    let mut warnings = Vec::new();
+    for pair in &session.flow.fields {
+        let names = format!("{} ⇄ {}", pair.fields.salesforce, pair.fields.service_now);
+        let reasons = || {
+            awake()
+                .filter_map(|link| link.held.get(&pair.key))
+                .map(Reason::as_str)
+        };
+        let cut = count(reasons().filter(|reason| *reason == FIELD_CUT));
+        let waiting = count(reasons().filter(|reason| *reason != FIELD_CUT));
+        if waiting > 0 {
+            warnings.push(Problem::human(
+                "FieldsOnHold",
+                format!(
+                    "{waiting} records hold back {names} because a value has no counterpart; add a row to the field's \
+                     values in the FieldMapping"
+                ),
+            ));
+        }
+        if cut > 0 {
+            warnings.push(Problem::human(
+                FIELD_CUT,
+                format!(
+                    "of {cut} records one side kept only the beginning of {names}; lengthen the field there, or shorten \
+                     the values"
+                ),
+            ));
+        }
     }
+    warnings
 }

@@ -246,3 +246,24 @@ fn a_pair_from_before_the_activation_is_found_again_after_the_flow_was_applied_a
     assert_eq!(scene.field(SN, &incident, "short_description"), "still in sync");
     assert_eq!(scene.made_by_the_flow(), 1);
 }
+
+#[test]
+fn two_records_with_one_stamp_are_never_guessed_between() {
+    let mut scene = Scene::new();
+    let case = scene.case("cloned");
+    scene.sync();
+    let made = scene.counterpart(SF, &case).unwrap();
+    scene.make(
+        SN,
+        json!({"short_description": "clone", "category": "database", "correlation_id": format!("salesforce:{case}")}),
+    );
+    scene.delete_and_apply_again();
+    scene.run_minutes(30);
+    assert_eq!(scene.quarantined(), ["AmbiguousStamp"]);
+    scene.edit(SN, &made, json!({"description": "touched"}));
+    scene.edit(SF, &case, json!({"Subject": "touched"}));
+    scene.run_minutes(30);
+    assert_eq!(scene.quarantined(), ["AmbiguousStamp"]);
+    assert_eq!(scene.field(SF, &case, "Subject"), "touched");
+    assert_eq!(scene.field(SN, &made, "short_description"), "cloned");
+}

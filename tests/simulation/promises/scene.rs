@@ -259,6 +259,12 @@ impl Scene {
         world.salesforce.model.writes().len() + world.service_now.model.writes().len()
     }
 
+    /// How many calls of a kind were made.
+    pub fn calls(&self, family: &str) -> u64 {
+        let world = lock(&self.world);
+        world.salesforce.calls.calls(family) + world.service_now.calls.calls(family)
+    }
+
     /// How many records API clients made.
     pub fn made_by_the_flow(&self) -> usize {
         let world = lock(&self.world);

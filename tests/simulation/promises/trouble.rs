@@ -247,3 +247,100 @@ fn a_lost_key_is_lost_state_not_a_mass_conflict() {
     scene.sync();
     assert_eq!(scene.field(SN, &incident, "short_description"), "goes on");
 }
+
+#[test]
+fn a_field_that_is_dropped_from_a_new_record_is_reported_and_stays_reported() {
+    let mut scene = Scene::new();
+    scene.set_up(|world| {
+        for operation in [Operation::Create, Operation::Write] {
+            let rule = Acl::field("incident", "description", operation, Grant::Nobody);
+            world.service_now.model.add_acl(rule);
+        }
+    });
+    scene.make(
+        SF,
+        json!({
+            "Subject": "new", "Description": "dropped", "Origin": "Email",
+            "ServiceNow_Assignment_Group__c": "Product",
+        }),
+    );
+    scene.run_minutes(60);
+    assert_eq!(scene.quarantined(), ["FieldNotWritten"]);
+}
+
+#[test]
+fn a_refused_write_is_not_repeated_at_every_poll_and_fills_no_journal() {
+    let mut scene = Scene::new();
+    let case = scene.case("refused");
+    scene.sync();
+    let incident = scene.counterpart(SF, &case).unwrap();
+    scene.set_up(|world| {
+        world.service_now.model.add_rule(BusinessRule::abort(
+            "no",
+            "incident",
+            "short_description=refuse this",
+        ));
+    });
+    scene.edit(SN, &incident, json!({"short_description": "earlier"}));
+    scene.edit(SF, &case, json!({"Subject": "refuse this"}));
+    scene.run_minutes(120);
+    assert_eq!(scene.report().quarantined, 1);
+    let calls = scene.calls("servicenow.update");
+    assert!(calls < 12, "{calls} attempts in two hours");
+    assert_eq!(scene.journal().len(), 1);
+    assert_eq!(scene.report().conflicts, 1);
+    scene.set_up(|world| world.service_now.model.remove_rule("no"));
+    scene.edit(SF, &case, json!({"Subject": "accepted"}));
+    scene.sync();
+    assert_eq!(scene.field(SN, &incident, "short_description"), "accepted");
+    assert_eq!(scene.report().quarantined, 0);
+}
+
+#[test]
+fn a_write_of_which_nothing_is_ever_heard_is_reported() {
+    let mut scene = Scene::new();
+    let case = scene.case("unheard");
+    scene.sync();
+    scene.set_up(|world| {
+        world
+            .service_now
+            .faults
+            .add(Fault::always("servicenow.update", Effect::LoseRequest))
+    });
+    scene.edit(SF, &case, json!({"Subject": "into the void"}));
+    scene.run_minutes(30);
+    assert_eq!(scene.quarantined(), ["OutcomeUnknown"]);
+    scene.set_up(|world| world.service_now.faults.clear());
+    scene.run_minutes(30);
+    assert_eq!(scene.report().quarantined, 0);
+    let incident = scene.counterpart(SF, &case).unwrap();
+    assert_eq!(scene.field(SN, &incident, "short_description"), "into the void");
+}
+
+#[test]
+fn when_one_batch_cannot_be_sent_nothing_of_the_rest_waits_for_an_answer() {
+    let mut scene = Scene::new();
+    let cases: Vec<String> = (0..50)
+        .map(|number| scene.case(&format!("case {number}")))
+        .collect();
+    scene.sync();
+    let busy = Effect::StatusBefore(CannedAnswer {
+        status: 429,
+        body: r#"{"error":{"message":"Rate limit exceeded","detail":""},"status":"failure"}"#.into(),
+        headers: vec![("Retry-After".into(), "20".into())],
+    });
+    scene.set_up(|world| {
+        world
+            .service_now
+            .faults
+            .add(Fault::once("servicenow.batch", busy))
+    });
+    for case in &cases {
+        scene.edit(SF, case, json!({"Subject": "edited"}));
+    }
+    scene.run_minutes(3);
+    for case in &cases {
+        let incident = scene.counterpart(SF, case).unwrap();
+        assert_eq!(scene.field(SN, &incident, "short_description"), "edited");
+    }
+}

@@ -167,7 +167,12 @@ impl World {
             Side::ServiceNow => self.service_now.deliver(request, now),
         };
         self.audit();
-        if !writes {
+        // Signing in shows no record.
+        let shows_records = request
+            .extensions()
+            .get::<CallPolicy>()
+            .is_some_and(|policy| matches!(policy.action, "read_ids" | "read_changes" | "find"));
+        if shows_records {
             self.events.push(Event::Read { side, at: now });
         }
         let lose = self.troubled && self.chance.permille(if writes { 60 } else { 10 });

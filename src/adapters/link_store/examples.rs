@@ -93,6 +93,7 @@ pub fn link_with_everything(number: u64, fields: usize) -> Link {
         last: Side::Salesforce,
         at: NOW,
         count: 2,
+        stops: 1,
     });
     link
 }

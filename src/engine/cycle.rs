@@ -61,11 +61,15 @@ pub(super) async fn run(
             // Who asks for a sync now has just changed something.
             Duration::ZERO
         } else {
+            let now = session.parts.clock.monotonic();
             let since = pace.scanned_at[side].map_or(Duration::MAX, |at| now.saturating_sub(at));
             since.min(session.tuning.shared_for)
         };
-        pace.scanned_at[side] = Some(now);
-        scan_side(session, side, (deep, max_age), progress).await?;
+        let scanned = scan_side(session, side, (deep, max_age), progress).await;
+        // Taken when the answer is there, and also of a scan that failed: whatever this flow has read is then older
+        // than the next scan allows. A moment taken before the call would let a flow's own last poll serve it again.
+        pace.scanned_at[side] = Some(session.parts.clock.monotonic());
+        scanned?;
     }
     if deep {
         pace.deep_at = Some(now);

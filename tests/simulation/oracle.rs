@@ -11,7 +11,7 @@ use syncflow::core::ident::Stamp;
 use syncflow::core::link::{Link, Phase};
 use syncflow::core::side::{PerSide, Side};
 use syncflow::engine::report::{FlowReport, FlowState};
-use syncflow_simulators::{Actor, Admin, Fields, WriteKind};
+use syncflow_simulators::{Actor, Admin, Fields, Write, WriteKind};
 
 use crate::people::ids;
 use crate::world::{Event, World};
@@ -284,12 +284,34 @@ fn touches(world: &World, pair: &PerSide<String>, field: &FieldDefinition) -> Ve
                 at,
                 side: *side,
                 by_person: matches!(write.actor, Actor::Person(_)),
-                visible: write.at + world.visible_after(*side),
+                visible: visible_from(world, at, *side, write),
                 before: text(&change.before),
                 after: text(&change.after),
             })
         })
         .collect()
+}
+
+/// From when on readers see a write. The services' models show a row as it was before its last transactions, so another
+/// edit before that moment hides this one for longer.
+fn visible_from(world: &World, at: usize, side: Side, write: &Write) -> Timestamp {
+    let hidden_for = world.visible_after(side);
+    let mut visible = write.at + hidden_for;
+    for event in &world.events[at + 1..] {
+        match event {
+            Event::Wrote {
+                side: other,
+                write: next,
+            } if *other == side && next.id == write.id => {
+                if next.at > visible {
+                    break;
+                }
+                visible = next.at + hidden_for;
+            }
+            Event::Wrote { .. } | Event::Read { .. } => {}
+        }
+    }
+    visible
 }
 
 /// The history of one field of one pair, for a reader of a failure.
@@ -311,6 +333,9 @@ fn story(world: &World, pair: &PerSide<String>, field: &FieldDefinition) -> Stri
 pub fn tell(world: &World, state: &MemoryState, definition: &FlowDefinition) {
     println!("{definition:#?}");
     for (at, event) in world.events.iter().enumerate() {
+        if let Event::Read { side, at: moment } = event {
+            println!("{at:>5} {moment} {side} was read");
+        }
         if let Event::Wrote { side, write } = event {
             println!(
                 "{at:>5} {} {side} {} {:?} {:?} {:?}",

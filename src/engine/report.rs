@@ -20,6 +20,9 @@ pub struct FlowReport {
     pub quarantine: Vec<QuarantineRow>,
     /// Our clock at the end of the last cycle that changed something on either side.
     pub last_change: Option<Instant>,
+    /// Our clock at the end of the last cycle that read everything and settled it: the flow's pulse. The only part that
+    /// moves at rest, so it is no part of `status`.
+    pub last_good_cycle: Option<Instant>,
     /// The last sync-now request that a whole cycle has answered.
     pub handled_sync_now: Option<String>,
     /// What does not stop the flow but needs eyes: fields on hold, rows hidden by permissions, a store nearly full.

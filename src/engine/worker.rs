@@ -86,6 +86,7 @@ impl Worker {
             let wait = match outcome {
                 Ok(()) => {
                     failures = 0;
+                    report.last_good_cycle = Some(self.parts.clock.now());
                     self.jittered(self.parts.definition.interval)
                 }
                 Err(CycleError::Stopped) => return,

@@ -63,6 +63,7 @@ pub struct Metrics {
     conflicts: Family<FlowLabels, Gauge>,
     synced: Family<FlowLabels, Gauge>,
     last_change: Family<FlowLabels, Gauge>,
+    last_good_cycle: Family<FlowLabels, Gauge>,
     restarts: Family<FlowLabels, Counter>,
     lease_held: Gauge,
     draining_aborted: Counter,
@@ -81,6 +82,7 @@ impl Metrics {
             conflicts: Family::default(),
             synced: Family::default(),
             last_change: Family::default(),
+            last_good_cycle: Family::default(),
             restarts: Family::default(),
             lease_held: Gauge::default(),
             draining_aborted: Counter::default(),
@@ -122,6 +124,11 @@ impl Metrics {
             metrics.last_change.clone(),
         );
         registry.register(
+            "flow_last_good_cycle_timestamp_seconds",
+            "When a cycle last read everything and settled it, in seconds since the epoch; time() minus this is its age",
+            metrics.last_good_cycle.clone(),
+        );
+        registry.register(
             "flow_worker_restarts",
             "Workers that ended without being asked to, and were started again",
             metrics.restarts.clone(),
@@ -155,6 +162,9 @@ impl Metrics {
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         };
         set(&self.synced, u64::from(report.state == FlowState::Synced));
+        if let Some(pulse) = report.last_good_cycle {
+            self.last_good_cycle.get_or_create(&labels).set(pulse.seconds());
+        }
         if report.state == FlowState::Starting {
             return;
         }
@@ -180,6 +190,7 @@ impl Metrics {
             &self.conflicts,
             &self.synced,
             &self.last_change,
+            &self.last_good_cycle,
         ] {
             family.remove(&labels);
         }

@@ -69,11 +69,9 @@ async fn one_operator_serves_every_namespace_and_outlives_what_it_cannot_read() 
 /// Stores a flow under a definition without rules, as an older or foreign version may have done.
 async fn a_flow_that_no_version_of_ours_would_have_stored(world: &World) {
     let crds = serde_json::to_value(syncflow::api::crds()).unwrap();
-    let all = crds.as_array().unwrap().iter();
-    let mut lax = all
-        .cloned()
-        .find(|crd| crd["spec"]["names"]["kind"] == "SyncFlow")
-        .unwrap();
+    let mut all = crds.as_array().unwrap().iter();
+    let flows = all.find(|crd| crd["spec"]["names"]["kind"] == "SyncFlow");
+    let mut lax = flows.unwrap().clone();
     lax["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] =
         json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     world.plane.apply(&lax.to_string()).await.unwrap();

@@ -5,7 +5,7 @@ use syncflow_simulators::quickstart::{SERVICE_NOW_PASSWORD, SERVICE_NOW_USER};
 use syncflow_simulators::salesforce::CLIENT_SECRET;
 use syncflow_simulators::{Admin, Model};
 
-use super::world::{FLOW, World, message, salesforce_secret, service_now_secret};
+use super::world::{FLOW, World, message, salesforce_secret, service_now_secret, value};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_lacks_a_key_is_told_which_and_heals_when_it_is_added() {
@@ -89,6 +89,40 @@ async fn a_password_that_needs_a_reset_heals_without_touching_kubernetes() {
     set("false");
     world.connection_is("servicenow", "True/Authorized").await;
     world.flow_is(FLOW, "True/Synced").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_while_a_flow_works_is_found_before_the_next_proof_is_due() {
+    let world = World::new("in-use").await;
+    let _operator = world.operator_with(&["--probe-interval", "1h", "--secret-interval", "1h"]);
+    world.apply_quickstart().await;
+    world.flow_is(FLOW, "True/Synced").await;
+    lock_out(&world, true);
+    // The flow's next cycle meets it; nothing else would for an hour.
+    world
+        .connection_is("servicenow", "False/CredentialRejected")
+        .await;
+    world.flow_is(FLOW, "False/ConnectionNotReady").await;
+}
+
+/// An administrator locks the integration user out of the instance, or lets it in again.
+fn lock_out(world: &World, locked: bool) {
+    let now = world.instance.now();
+    let mut instance = world.instance.simulator();
+    let users = instance.model.records("sys_user");
+    let ours = users
+        .iter()
+        .find(|user| value(user, "user_name") == SERVICE_NOW_USER)
+        .unwrap();
+    let id = value(ours, "sys_id").to_owned();
+    let fields = json!({"locked_out": locked.to_string()})
+        .as_object()
+        .unwrap()
+        .clone();
+    instance
+        .model
+        .edit_as_person("sys_user", &id, &fields, now, "admin")
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

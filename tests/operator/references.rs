@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use syncflow::api::SyncFlow;
+use syncflow_simulators::faults::CannedAnswer;
+use syncflow_simulators::{Effect, Fault};
 
 use super::world::{FLOW, World, message, value};
 
@@ -159,4 +161,55 @@ async fn one_broken_flow_does_not_hold_up_another() {
     world.apply_yaml(&broken).await;
     world.flow_is("broken", "False/FieldMappingNotFound").await;
     world.flow_is(FLOW, "True/Synced").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_answers_nonsense_is_told_and_another_flow_goes_on() {
+    let world = World::new("nonsense").await;
+    let other = World::new("nonsense-other").await;
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    // The same namespace, but an org and an instance of its own.
+    let second = |file: &str| {
+        let yaml = other.example(file).replace("cases-incidents", "elsewhere");
+        let yaml = yaml
+            .replace("name: salesforce\n", "name: salesforce-2\n")
+            .replace("name: servicenow\n", "name: servicenow-2\n");
+        yaml.replace("{name: salesforce}", "{name: salesforce-2}")
+            .replace("{name: servicenow}", "{name: servicenow-2}")
+    };
+    world.apply_yaml(&second("connections.yaml")).await;
+    world.apply_yaml(&second("sync-flow.yaml")).await;
+    world.flow_is(FLOW, "True/Synced").await;
+    world.flow_is("elsewhere", "True/Synced").await;
+
+    for (effect, reason) in [
+        (Effect::HtmlPage, "False/HtmlAnswer"),
+        (status(503), "False/ServiceUnavailable"),
+    ] {
+        world
+            .instance
+            .simulator()
+            .faults
+            .add(Fault::always("servicenow", effect));
+        world.flow_is(FLOW, reason).await;
+        let case = other.make_case(reason);
+        other
+            .eventually("the other flow goes on", || other.counterpart_of_case(&case))
+            .await;
+        world.instance.simulator().faults.clear();
+        let case = world.make_case(reason);
+        world
+            .eventually("and this one heals", || world.counterpart_of_case(&case))
+            .await;
+        world.flow_is(FLOW, "True/Synced").await;
+    }
+}
+
+fn status(status: u16) -> Effect {
+    Effect::StatusBefore(CannedAnswer {
+        status,
+        body: "{}".to_owned(),
+        headers: Vec::new(),
+    })
 }

@@ -6,6 +6,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::Value;
 use syncflow::api::SyncFlow;
 use syncflow_simulators::quickstart::{seed_cases, seed_incidents};
+use syncflow_simulators::{Effect, Fault};
 
 use super::world::{FLOW, World};
 
@@ -23,6 +24,10 @@ async fn killed_in_mid_creation_and_restarted_it_makes_every_counterpart_once() 
     seed_cases(&mut world.org.simulator().model, 240).unwrap();
     seed_incidents(&mut world.instance.simulator().model, 200).unwrap();
     let (cases, incidents) = (world.cases().len(), world.incidents().len());
+    // The services act at once and answer late: what is seen made was not yet answered when the operator dies.
+    let late = |calls: &str| Fault::always(calls, Effect::Delay { millis: 1000 });
+    world.org.simulator().faults.add(late("salesforce.collections"));
+    world.instance.simulator().faults.add(late("servicenow.batch"));
     world.apply_quickstart().await;
     for pass in 1..=3 {
         let operator = world.operator();
@@ -36,6 +41,8 @@ async fn killed_in_mid_creation_and_restarted_it_makes_every_counterpart_once() 
             .await;
         operator.kill().await;
     }
+    world.org.simulator().faults.clear();
+    world.instance.simulator().faults.clear();
     let _operator = world.operator();
     // 30 cases of Product and 20 incidents about databases since 2024-07-22: see the quickstart's own test.
     world
@@ -81,6 +88,25 @@ async fn sigterm_drains_gives_the_lease_back_and_ends_well() {
             world.counterpart_of_case(&case)
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_lost_the_lease_ends_with_an_error() {
+    let world = World::new("lost").await;
+    let operator = world.operator();
+    world.apply_quickstart().await;
+    world.flow_is(FLOW, "True/Synced").await;
+    let patch = r#"{"spec":{"holderIdentity":"somebody else"}}"#;
+    world
+        .kubectl(&["patch", "lease", "syncflow", "--type=merge", "--patch", patch])
+        .await;
+    assert!(!operator.ended().await.success());
+    let lease: Lease = world.api().get("syncflow").await.unwrap();
+    assert_eq!(
+        lease.spec.unwrap().holder_identity.as_deref(),
+        Some("somebody else"),
+        "it is not taken back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -370,6 +370,14 @@ impl Operator {
         self.child.kill().await.unwrap();
     }
 
+    /// Waits for it to end by itself.
+    pub async fn ended(mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends by itself")
+            .unwrap()
+    }
+
     /// SIGTERM, and waits for the end.
     pub async fn terminate(mut self) -> ExitStatus {
         let id = self.child.id().expect("it runs").to_string();

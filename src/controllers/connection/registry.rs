@@ -227,3 +227,6 @@ fn same(known: Option<&Standing>, next: &Standing) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

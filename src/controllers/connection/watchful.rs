@@ -94,3 +94,88 @@ impl Remote for Watchful {
         self.inner.limits()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::failure::Problem;
+
+    /// A session whose service takes no credential.
+    pub(crate) struct Refusing;
+
+    fn refused<T>() -> Result<T, RemoteError> {
+        Err(RemoteError {
+            problem: Problem::human("CredentialRejected", "remedy"),
+            kind: RemoteErrorKind::Unauthenticated,
+            retry_after: None,
+        })
+    }
+
+    #[async_trait]
+    impl Remote for Refusing {
+        async fn identity(&self) -> Result<Identity, RemoteError> {
+            refused()
+        }
+
+        async fn describe(&self, _: &ObjectName) -> Result<ObjectSchema, RemoteError> {
+            refused()
+        }
+
+        async fn read_changes(&self, _: &ChangeQuery) -> Result<ChangePage, RemoteError> {
+            refused()
+        }
+
+        async fn read_ids(
+            &self,
+            _: &ObjectSchema,
+            _: &[RecordId],
+            _: &[FieldName],
+        ) -> Result<BTreeMap<RecordId, Observation>, RemoteError> {
+            refused()
+        }
+
+        async fn find(
+            &self,
+            _: &ObjectSchema,
+            _: &FieldName,
+            _: &[Value],
+            _: &[FieldName],
+        ) -> Result<Vec<Record>, RemoteError> {
+            refused()
+        }
+
+        async fn create(&self, _: &ObjectSchema, _: &[CreateItem]) -> Result<Vec<WriteOutcome>, RemoteError> {
+            refused()
+        }
+
+        async fn update(&self, _: &ObjectSchema, _: &[UpdateItem]) -> Result<Vec<WriteOutcome>, RemoteError> {
+            refused()
+        }
+
+        fn limits(&self) -> RemoteLimits {
+            RemoteLimits {
+                page: 1,
+                read_ids: 1,
+                write_batch: 1,
+                write_timeout: Duration::from_secs(1),
+                longest_transaction: Duration::from_secs(1),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_in_use_is_told_and_that_of_a_proof_is_not() {
+        let told = Arc::new(AtomicU32::new(0));
+        let telling = Arc::clone(&told);
+        let session = Watchful::new(Arc::new(Refusing), move || {
+            telling.fetch_add(1, Ordering::SeqCst);
+        });
+        assert!(session.identity().await.is_err());
+        assert_eq!(told.load(Ordering::SeqCst), 0);
+        assert!(session.describe(&"Case".parse().unwrap()).await.is_err());
+        assert_eq!(told.load(Ordering::SeqCst), 1);
+    }
+}

@@ -235,11 +235,20 @@ impl Keeper {
 
     fn publish(&self, order: u64, report: FlowReport) {
         self.shared.metrics.flow_reported(&self.flow, &report);
-        {
+        let is_news = {
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            let pulse_apart = FlowReport {
+                last_good_cycle: report.last_good_cycle,
+                ..published.report.clone()
+            };
+            let is_news = published.order != order || pulse_apart != report;
             *published = Published { order, report };
+            is_news
+        };
+        // The pulse alone changes nothing in a status.
+        if is_news {
+            (self.shared.wake)(&self.flow);
         }
-        (self.shared.wake)(&self.flow);
     }
 
     fn last_report(&self) -> FlowReport {

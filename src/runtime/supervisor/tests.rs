@@ -6,13 +6,14 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::controllers::connection::registry::{Epoch, Lent};
+use crate::controllers::connection::watchful::tests::Refusing;
 use crate::core::definition::{
     ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FlowDefinition, History, Matching, SideDefinition,
 };
 use crate::core::failure::FailureClass;
 use crate::core::side::{PerSide, Side};
+use crate::core::time::Instant;
 use crate::engine::report::FlowState;
-use crate::ports::Remote;
 use crate::runtime::clock::SystemClock;
 
 /// Opens an in-memory store; refuses as often as told.
@@ -157,73 +158,9 @@ fn lent(side: Side, generation: i64) -> Lent {
             secret: String::new(),
         },
         side,
-        remote: Arc::new(crate::controllers::connection::watchful::Watchful::new(
-            unused_remote(),
-            || {},
-        )),
+        // The workers here never call their services.
+        remote: Arc::new(Refusing),
     }
-}
-
-/// The workers here never call their services.
-fn unused_remote() -> Arc<dyn Remote> {
-    struct Unused;
-
-    #[async_trait]
-    impl Remote for Unused {
-        async fn identity(&self) -> Result<crate::ports::Identity, crate::ports::RemoteError> {
-            panic!("not called")
-        }
-        async fn describe(
-            &self,
-            _: &crate::core::ident::ObjectName,
-        ) -> Result<crate::core::schema::ObjectSchema, crate::ports::RemoteError> {
-            panic!("not called")
-        }
-        async fn read_changes(
-            &self,
-            _: &crate::ports::ChangeQuery,
-        ) -> Result<crate::ports::ChangePage, crate::ports::RemoteError> {
-            panic!("not called")
-        }
-        async fn read_ids(
-            &self,
-            _: &crate::core::schema::ObjectSchema,
-            _: &[crate::core::ident::RecordId],
-            _: &[crate::core::ident::FieldName],
-        ) -> Result<
-            BTreeMap<crate::core::ident::RecordId, crate::core::record::Observation>,
-            crate::ports::RemoteError,
-        > {
-            panic!("not called")
-        }
-        async fn find(
-            &self,
-            _: &crate::core::schema::ObjectSchema,
-            _: &crate::core::ident::FieldName,
-            _: &[crate::core::value::Value],
-            _: &[crate::core::ident::FieldName],
-        ) -> Result<Vec<crate::core::record::Record>, crate::ports::RemoteError> {
-            panic!("not called")
-        }
-        async fn create(
-            &self,
-            _: &crate::core::schema::ObjectSchema,
-            _: &[crate::ports::CreateItem],
-        ) -> Result<Vec<crate::ports::WriteOutcome>, crate::ports::RemoteError> {
-            panic!("not called")
-        }
-        async fn update(
-            &self,
-            _: &crate::core::schema::ObjectSchema,
-            _: &[crate::ports::UpdateItem],
-        ) -> Result<Vec<crate::ports::WriteOutcome>, crate::ports::RemoteError> {
-            panic!("not called")
-        }
-        fn limits(&self) -> crate::ports::RemoteLimits {
-            panic!("not called")
-        }
-    }
-    Arc::new(Unused)
 }
 
 #[tokio::test(start_paused = true)]
@@ -403,4 +340,33 @@ async fn nothing_starts_after_the_drain_began() {
     bench.supervisor.run(&flow("late"), order(1), None);
     assert_eq!(bench.supervisor.report(&flow("late")), None);
     assert!(bench.said.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pulse_of_a_flow_is_counted_and_wakes_nobody() {
+    let mut bench = bench(0, |say| {
+        Arc::new(move |_: WorkerParts, _, reports: watch::Sender<FlowReport>| {
+            let say = say.clone();
+            Box::pin(async move {
+                reports.send_modify(|report| report.state = FlowState::Synced);
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                reports.send_modify(|report| report.last_good_cycle = Some(Instant::from_seconds(1234)));
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                let _ = say.send(Said::Began(0));
+                std::future::pending::<()>().await;
+            })
+        })
+    });
+    let cases = flow("cases");
+    bench.supervisor.run(&cases, order(1), None);
+    assert_eq!(
+        bench.woken.recv().await.as_deref(),
+        Some("cases"),
+        "the state is news"
+    );
+    assert_eq!(bench.said.recv().await, Some(Said::Began(0)));
+    assert!(bench.woken.try_recv().is_err(), "the pulse is not");
+    let text = bench.supervisor.shared.metrics.text().unwrap();
+    let pulse = "syncflow_flow_last_good_cycle_timestamp_seconds{namespace=\"test\",name=\"cases\"} 1234";
+    assert!(text.contains(pulse), "{text}");
 }

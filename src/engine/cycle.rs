@@ -257,9 +257,9 @@ async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleEr
     pace.sweep_at = Some(now);
     if pace.sweep_after.is_none() {
         // Somewhere, so that a worker that never lives long enough for a whole round does not leave the same tail out.
-        let place =
+        let start_at =
             usize::try_from(session.parts.entropy.next_u64()).unwrap_or(0) % session.book.count().max(1);
-        pace.sweep_after = session.book.after(None, place).pop();
+        pace.sweep_after = session.book.after(None, start_at).pop();
     }
     let mut ids = session
         .book

@@ -55,7 +55,7 @@ pub fn run(seed: u64, loud: bool) -> Result<Summary, String> {
     )));
     let store = MemoryStore::new();
     let mut people = People::default();
-    for _ in 0..1 + chance.below(4) {
+    for _ in 0..=chance.below(4) {
         for side in Side::BOTH {
             let in_rules = chance.permille(700);
             people.create(&mut lock(&world), side, in_rules);

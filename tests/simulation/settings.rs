@@ -102,7 +102,7 @@ fn definition(direction: Direction) -> FlowDefinition {
         drift: DriftPolicy::Revert,
         on_exit: ExitPolicy::PropagateThenUnlink,
         matching: Matching::CreateOnly,
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
     }
 }
 

@@ -99,7 +99,7 @@ fn http_202_is_not_done() {
         world
             .service_now
             .faults
-            .add(Fault::once("servicenow.create", Effect::Accepted202))
+            .add(Fault::once("servicenow.create", Effect::Accepted202));
     });
     let case = scene.case("accepted, they said");
     scene.run_minutes(10);
@@ -115,7 +115,7 @@ fn a_service_in_trouble_is_reported_and_the_flow_goes_on_when_it_is_back() {
         world
             .service_now
             .faults
-            .add(Fault::always("servicenow", Effect::HtmlPage))
+            .add(Fault::always("servicenow", Effect::HtmlPage));
     });
     scene.sync();
     let problem = scene.failure();
@@ -305,7 +305,7 @@ fn a_write_of_which_nothing_is_ever_heard_is_reported() {
         world
             .service_now
             .faults
-            .add(Fault::always("servicenow.update", Effect::LoseRequest))
+            .add(Fault::always("servicenow.update", Effect::LoseRequest));
     });
     scene.edit(SF, &case, json!({"Subject": "into the void"}));
     scene.run_minutes(30);
@@ -333,7 +333,7 @@ fn when_one_batch_cannot_be_sent_nothing_of_the_rest_waits_for_an_answer() {
         world
             .service_now
             .faults
-            .add(Fault::once("servicenow.batch", busy))
+            .add(Fault::once("servicenow.batch", busy));
     });
     for case in &cases {
         scene.edit(SF, case, json!({"Subject": "edited"}));

@@ -62,8 +62,11 @@ fn base() -> impl Strategy<Value = Option<PerSide<Value>>> {
     }))
 }
 
-fn at(seconds: i64) -> Option<Instant> {
-    Some(Instant::from_seconds(seconds))
+fn foreign(salesforce: i64, service_now: i64) -> ForeignChanges {
+    PerSide {
+        salesforce: Some(Instant::from_seconds(salesforce)),
+        service_now: Some(Instant::from_seconds(service_now)),
+    }
 }
 
 /// The decision on what both sides hold, against a base.
@@ -98,7 +101,7 @@ proptest! {
     ) {
         let pair = pair(direction, policy, drift);
         let mut current = PerSide { salesforce, service_now };
-        let foreign = PerSide { salesforce: at(10), service_now: at(when) };
+        let foreign = foreign(10, when);
         match decided(&pair, &current, base.as_ref(), foreign) {
             Decision::Write { side, value, .. } => current[side] = value,
             Decision::Adopt | Decision::Tolerate => {}
@@ -129,7 +132,7 @@ proptest! {
     ) {
         let pair = pair(FieldDirection::TwoWay, ConflictPolicy::MostRecent, DriftPolicy::Revert);
         let current = PerSide { salesforce, service_now };
-        let foreign = PerSide { salesforce: at(earlier), service_now: at(earlier + gap) };
+        let foreign = foreign(earlier, earlier + gap);
         let one = decided(&pair, &current, base.as_ref(), foreign);
         let other = decided(&pair, &mirrored(current), base.map(mirrored).as_ref(), mirrored(foreign));
         let renamed = match other {
@@ -149,7 +152,7 @@ proptest! {
     ) {
         let pair = pair(direction, policy, drift);
         let current = PerSide { salesforce, service_now };
-        let foreign = PerSide { salesforce: at(10), service_now: at(when) };
+        let foreign = foreign(10, when);
         if let Decision::Write { side, journal, .. } = decided(&pair, &current, base.as_ref(), foreign) {
             let somebodys = base.is_none_or(|base| !base[side].same_as(&current[side]));
             prop_assert!(journal.is_some() || !somebodys || current[side].is_null());

@@ -1,5 +1,7 @@
 //! Logs, to stderr.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -33,7 +35,11 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-        LogFormat::Human => subscriber.with_target(false).try_init(),
+        // A file has no colours.
+        LogFormat::Human => subscriber
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
     }
     .map_err(TelemetryError::AlreadySet)
 }

@@ -59,6 +59,7 @@ async fn run(teller: &mut Teller) -> Result<ExitCode, Failure> {
     tokio::select! {
         told = story::tell(&mut stage, teller, began) => told?,
         () = &mut end => {
+            stage.forget_log();
             stage.stop().await?;
             return Ok(interrupted(teller));
         }
@@ -82,7 +83,8 @@ async fn run(teller: &mut Teller) -> Result<ExitCode, Failure> {
 }
 
 fn interrupted(teller: &Teller) -> ExitCode {
-    teller.say("interrupted: everything is ended");
+    teller.gap();
+    teller.part("interrupted; everything is ended");
     ExitCode::from(130)
 }
 

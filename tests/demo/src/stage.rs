@@ -165,6 +165,9 @@ impl Stage {
     /// Says how to play with what is up.
     pub fn invite(&self, teller: &Teller) {
         let (salesforce, service_now) = (self.salesforce.base_url(), self.service_now.base_url());
+        let look = self.look();
+        let pair = look.pairs.iter().find(|pair| pair.is_in_rules());
+        let (case, incident) = pair.map_or(("<Id>", "<sys_id>"), |pair| (pair.case.id(), pair.incident.id()));
         teller.gap();
         teller.part("everything stays up until Ctrl-C. In another terminal:");
         teller.say(&format!(
@@ -172,17 +175,18 @@ impl Stage {
 alias kubectl={kubectl}
 kubectl get syncflows --watch
 
-# the records, and an edit as a person, on each side (interval {interval}):
-curl -s {salesforce}/admin/records/Case | jq '.[-1]'
-curl {salesforce}/admin/edit -d '{{"object": "Case", "id": "<Id>", "fields": {{"Subject": "Edited by hand"}}}}'
-curl -s {service_now}/admin/records/incident | jq '.[-1]'
-curl {service_now}/admin/edit -d '{{"object": "incident", "id": "<sys_id>", "fields": {{"short_description": "Edited by hand"}}}}'
+# a pair of records, and an edit as a person on each side; it is on the other side within {interval}:
+curl {salesforce}/admin/records/Case/{case}
+curl {service_now}/admin/records/incident/{incident}
+curl {salesforce}/admin/edit -d '{{"object": "Case", "id": "{case}", "fields": {{"Subject": "Edited by hand"}}}}'
+curl {service_now}/admin/edit -d '{{"object": "incident", "id": "{incident}", "fields": {{"description": "Edited by hand"}}}}'
 
-# a new case that the rules let in, and what was called:
+# a new case that the rules let in, and a new incident:
 curl {salesforce}/admin/seed -d '{{"object": "Case", "fields": {{"Subject": "By hand", "ServiceNow_Assignment_Group__c": "Product"}}}}'
-curl -s {service_now}/admin/calls | jq
+curl {service_now}/admin/create -d '{{"table": "incident", "user": "Tom Okafor", "fields": {{"short_description": "By hand", "category": "database"}}}}'
 
-# the operator's log:
+# what was called, and the operator's log:
+curl {salesforce}/admin/calls; curl {service_now}/admin/calls
 tail -f {log}"#,
             kubeconfig = self.control_plane.kubeconfig_path().display(),
             kubectl = self.control_plane.kubectl_path().display(),

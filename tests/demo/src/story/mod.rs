@@ -39,10 +39,12 @@ const LOG_LINES: usize = 15;
 pub async fn tell(stage: &mut Stage, teller: &mut Teller, began: Instant) -> Result<(), Failure> {
     let authorised = opening::connections_are_authorised(stage, teller).await;
     if !went_on(stage, teller, authorised) {
+        teller.say("Everything else builds on this step, so the story ends here.");
         return Ok(());
     }
     let synced = opening::first_sync(stage, teller).await;
     if !went_on(stage, teller, synced) {
+        teller.say("Everything else builds on this step, so the story ends here.");
         return Ok(());
     }
     let told = fields::updates_both_ways(stage, teller).await;

@@ -18,13 +18,13 @@ pub async fn updates_both_ways(stage: &mut Stage, teller: &mut Teller) -> Result
     let look = stage.look();
     let one = from_cases(&look).next().ok_or(Failure::Missing("pair"))?.clone();
     let other = from_incidents(&look)
-        .next()
-        .ok_or(Failure::Missing("pair"))?
+        .find(|pair| pair.case.text("Origin") == "Email")
+        .ok_or(Failure::Missing("pair of an email incident"))?
         .clone();
     let conflicts = conflicts_so_far(stage).await?;
     teller.say(&format!(
         "{}: Mara changes the case's Subject; Tom changes the incident's description, at the same time.\n\
-         {}: Tom changes short_description; Mara changes the case's Origin to Phone.",
+         {}: Tom changes short_description; Mara changes the case's Origin from Email to Phone.",
         one.named(),
         other.named()
     ));
@@ -97,6 +97,7 @@ pub async fn a_one_way_field(stage: &mut Stage, teller: &mut Teller) -> Result<(
         "{}: Mara overwrites ServiceNow_Number__c, which is mapped ToSalesforce only.",
         one.named()
     ));
+    let journalled = entries(&stage.read(&JOURNAL).await?, "drift").len();
     stage.edit_case(one.case.id(), &json!({"ServiceNow_Number__c": "INC-TYPO"}))?;
     let right = until_there(stage, teller, "the number is put right", |stage| {
         let now = pair(stage, &one);
@@ -118,6 +119,22 @@ pub async fn a_one_way_field(stage: &mut Stage, teller: &mut Teller) -> Result<(
         &number,
         &right.incident.text("number").to_owned(),
     );
+    let new = until_said(
+        stage,
+        teller,
+        "what Mara wrote is in the journal",
+        &JOURNAL,
+        |parts| {
+            let new = entries(parts, "drift").len() - journalled;
+            if new > 0 {
+                Ok(new)
+            } else {
+                Err("it is not".to_owned())
+            }
+        },
+    )
+    .await?;
+    teller.equal("new entries in the journal, encrypted", &1, &new);
     Ok(())
 }
 
@@ -130,7 +147,7 @@ pub async fn conflicts(stage: &mut Stage, teller: &mut Teller) -> Result<(), Fai
         return Err(Failure::Missing("two pairs"));
     };
     let before = conflicts_so_far(stage).await?;
-    let journalled = journal(stage).await?.len();
+    let journalled = entries(&stage.read(&JOURNAL).await?, "conflict").len();
     teller.say("The flow is suspended, so that both sides are surely edited between two cycles.");
     suspend(stage, teller, true).await?;
     teller.say(&format!(
@@ -189,7 +206,7 @@ pub async fn conflicts(stage: &mut Stage, teller: &mut Teller) -> Result<(), Fai
     stage.run(teller, &["get", "syncflows"]).await?;
     teller.equal("CONFLICTS", &(before + 2), &after);
 
-    let entries = journal(stage).await?;
+    let entries = entries(&stage.read(&JOURNAL).await?, "conflict");
     let new = entries.get(journalled..).unwrap_or_default();
     let shown = new
         .iter()
@@ -261,11 +278,11 @@ async fn conflicts_so_far(stage: &Stage) -> Result<u64, Failure> {
     Ok(flow["status"]["conflicts"].as_u64().unwrap_or_default())
 }
 
-/// The entries of the conflict journal, oldest first.
-async fn journal(stage: &Stage) -> Result<Vec<Value>, Failure> {
-    let parts = stage
-        .read(&["configmaps", "--selector=syncflow.io/state=journal"])
-        .await?;
+/// What `kubectl get` is asked for, for the journal.
+const JOURNAL: [&str; 2] = ["configmaps", "--selector=syncflow.io/state=journal"];
+
+/// The entries for this cause in the journal's ConfigMaps, oldest first.
+fn entries(parts: &Value, cause: &str) -> Vec<Value> {
     let bodies = parts["items"].as_array().into_iter().flatten();
     let documents = bodies
         .filter_map(|part| part["data"].as_object())
@@ -274,8 +291,8 @@ async fn journal(stage: &Stage) -> Result<Vec<Value>, Failure> {
     let mut entries: Vec<Value> = documents
         .filter_map(|document| document["entries"].as_array().cloned())
         .flatten()
-        .filter(|entry| entry.to_string().contains("onflict"))
+        .filter(|entry| entry["cause"] == cause)
         .collect();
-    entries.sort_by_key(|entry| entry["clear"]["sequence"].as_u64().or(entry["sequence"].as_u64()));
-    Ok(entries)
+    entries.sort_by_key(|entry| entry["sequence"].as_u64());
+    entries
 }

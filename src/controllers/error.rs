@@ -59,8 +59,7 @@ impl ReconcileError {
         }
     }
 
-    /// Is this the answer that the object is gone, or that another one has its name? Then there is nothing to do.
-    /// (A forced server-side apply meets no other conflict than that of the UID.)
+    /// Is this the answer that the object, as we knew it, is gone: deleted, changed, or another one by now?
     pub fn is_gone(&self) -> bool {
         self.status()
             .is_some_and(|status| status.is_not_found() || status.is_conflict())

@@ -12,6 +12,7 @@
 //! - [`error`]: what each class of failure leads to
 //! - [`status`]: the only place that writes `status`, and [`events`] on transitions
 //! - [`names`]: names in manifests
+//! - [`forget`]: what belongs to objects that are gone
 //! - [`run`]: starts it all
 //!
 //! No reconcile asks *why* it runs, and none writes what stands there already; so no predicate filters the watches,
@@ -22,6 +23,7 @@ pub mod context;
 pub mod error;
 pub mod events;
 pub mod field_mapping;
+pub mod forget;
 pub mod names;
 pub mod run;
 pub mod status;

@@ -10,7 +10,7 @@ use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Error as ControllerError};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace, warn};
@@ -20,7 +20,7 @@ use super::error::ReconcileError;
 use super::status::names_of;
 use super::sync_flow::wake::users;
 use super::watch::{Touched, Watched, api, controller_config, watched};
-use super::{connection, field_mapping, sync_flow};
+use super::{connection, field_mapping, forget, sync_flow};
 use crate::api::{Connection, FieldMapping, SyncFlow};
 
 /// The watches of the three kinds, not begun.
@@ -74,18 +74,34 @@ pub fn run(
         mappings,
         flows,
     } = watches;
-    let pruning = Arc::clone(context);
-    let by_connection = wake_users(
-        stream::select(connections.touched, wakers.users_of.map(Touched::One))
-            .inspect(move |_| prune(&pruning)),
-        flows.store.clone(),
-    );
-    let by_mapping = wake_users(mappings.touched, flows.store.clone());
-    let ending = Arc::clone(context);
-    let gone = flows.touched.for_each(move |_| {
-        end_orphans(&ending);
-        std::future::ready(())
-    });
+    let by_connection = {
+        let (store, context) = (connections.store.clone(), Arc::clone(context));
+        let touched = connections.touched.inspect(move |touched| {
+            if forget::may_be_gone(&store, touched) {
+                forget::connections(&context);
+            }
+        });
+        let touched = stream::select(touched, wakers.users_of.map(Touched::One));
+        wake_users(touched, flows.store.clone())
+    };
+    let by_mapping = {
+        let (store, context) = (mappings.store.clone(), Arc::clone(context));
+        let touched = mappings.touched.inspect(move |touched| {
+            if forget::may_be_gone(&store, touched) {
+                forget::mappings(&context);
+            }
+        });
+        wake_users(touched, flows.store.clone())
+    };
+    let gone = {
+        let (store, context) = (flows.store.clone(), Arc::clone(context));
+        flows.touched.for_each(move |touched| {
+            if forget::may_be_gone(&store, &touched) {
+                forget::flows(&context);
+            }
+            std::future::ready(())
+        })
+    };
 
     let connections =
         Controller::for_stream(connections.stream, connections.store).reconcile_on(wakers.suspects);
@@ -121,44 +137,6 @@ where
     touched.flat_map(move |touched| stream::iter(users(&flows, &touched)))
 }
 
-/// Forgets what belongs to objects that are gone.
-fn prune(context: &Context) {
-    let stores = &context.stores;
-    context.registry.retain(|uid| {
-        stores
-            .connections
-            .find(|it| it.meta().uid.as_deref() == Some(uid))
-            .is_some()
-    });
-    let named = |namespace: &str, name: &str, (its_namespace, its_name): (String, String)| {
-        its_namespace == namespace && its_name == name
-    };
-    context.connection_status.retain(|namespace, name| {
-        stores
-            .connections
-            .find(|it| named(namespace, name, names_of(it)))
-            .is_some()
-    });
-    context.mapping_status.retain(|namespace, name| {
-        stores
-            .mappings
-            .find(|it| named(namespace, name, names_of(it)))
-            .is_some()
-    });
-}
-
-/// Ends workers whose flow is gone though its finalizer was not ours to release.
-fn end_orphans(context: &Context) {
-    let flows = &context.stores.flows;
-    let exists = |uid: &str| flows.find(|it| it.meta().uid.as_deref() == Some(uid)).is_some();
-    context.flows.retain(&exists);
-    context.flow_status.retain(|namespace, name| {
-        flows
-            .find(|it| names_of(it) == (namespace.to_owned(), name.to_owned()))
-            .is_some()
-    });
-}
-
 /// Runs one controller; measures and logs every reconcile.
 async fn drive<K, F>(
     controller: Controller<Guarded<K>>,
@@ -176,11 +154,8 @@ async fn drive<K, F>(
         _ => "SyncFlow",
     };
     let measured = move |object: Arc<Guarded<K>>, context: Arc<Context>| async move {
-        let name = format!(
-            "{kind}/{}/{}",
-            object.namespace().unwrap_or_default(),
-            object.name_any()
-        );
+        let (namespace, name) = names_of(object.as_ref());
+        let name = failing(kind, &namespace, &name);
         let began = Instant::now();
         let result = reconcile(object, Arc::clone(&context)).await;
         let outcome = match &result {
@@ -194,11 +169,8 @@ async fn drive<K, F>(
         result
     };
     let error_policy = move |object: Arc<Guarded<K>>, error: &ReconcileError, context: Arc<Context>| {
-        let name = format!(
-            "{kind}/{}/{}",
-            object.namespace().unwrap_or_default(),
-            object.name_any()
-        );
+        let (namespace, name) = names_of(object.as_ref());
+        let name = failing(kind, &namespace, &name);
         let wait = context.failures.another(name.clone(), context.entropy.next_u64());
         warn!(object = name, %error, retry_in_ms = wait.as_millis(), "not reconciled");
         Action::requeue(wait)
@@ -209,9 +181,18 @@ async fn drive<K, F>(
         .run(measured, error_policy, Arc::clone(context))
         .for_each(|result| {
             tell(kind, &result);
+            if let Err(ControllerError::ObjectNotFound(object)) = &result {
+                let namespace = object.namespace.as_deref().unwrap_or_default();
+                context.failures.clear(&failing(kind, namespace, &object.name));
+            }
             std::future::ready(())
         })
         .await;
+}
+
+/// What an object is known by where its failures are counted.
+fn failing(kind: &str, namespace: &str, name: &str) -> String {
+    format!("{kind}/{namespace}/{name}")
 }
 
 fn tell<K: Debug, W: Display + std::error::Error + 'static>(

@@ -71,9 +71,10 @@ pub struct StatusWriter<K: Judged> {
 type WrittenByName<S> = BTreeMap<(String, String), Written<S>>;
 
 struct Written<S> {
-    uid: Option<String>,
-    /// The version of the object that the write was based on: while the cache still shows it, the write is newer.
-    based_on: Option<String>,
+    /// The version of the object that was judged: while the cache still shows it, what follows is newer.
+    judged: Option<String>,
+    /// The version that our write made of it.
+    version: Option<String>,
     status: S,
 }
 
@@ -101,13 +102,14 @@ impl<K: Judged> StatusWriter<K> {
         judge: impl FnOnce(&K::Status) -> K::Status,
     ) -> Result<(), ReconcileError> {
         let key = key(meta)?;
-        let before = self.newest(&key, meta, cached);
+        let (before, version) = self.newest(&key, meta, cached);
         let after = judge(&before);
         if after == before {
             return Ok(());
         }
-        match self.write(&key, meta, &after).await {
-            Ok(()) => {}
+        let written = match self.write(&key, version.as_deref(), &after).await {
+            Ok(written) => written,
+            // Gone, changed, or another one by the same name: if it is there at all, the watch is about to say so.
             Err(error) if error.is_gone() => {
                 self.forget(&key);
                 return Ok(());
@@ -116,10 +118,16 @@ impl<K: Judged> StatusWriter<K> {
             // tell it, once: until the object changes, we take our judgement as written.
             Err(error) if error.is_invalid() => {
                 warn!(kind = %K::kind(&()), namespace = key.0, name = key.1, %error, "status refused");
+                version
             }
             Err(error) => return Err(error),
-        }
-        self.remember(key.clone(), meta, after.clone());
+        };
+        let ours = Written {
+            judged: meta.resource_version.clone(),
+            version: written,
+            status: after.clone(),
+        };
+        self.lock().insert(key.clone(), ours);
         self.tell(&key, meta, K::conditions(&before), K::conditions(&after))
             .await;
         Ok(())
@@ -130,26 +138,27 @@ impl<K: Judged> StatusWriter<K> {
         self.lock().retain(|(namespace, name), _| exists(namespace, name));
     }
 
+    /// Writes it to the object as it was judged, and gives the version that came of it. The version is a precondition
+    /// (a UID in an applied status is not looked at): a judgement never lands on an object that has changed since, nor
+    /// on another one of the same name.
     async fn write(
         &self,
         (namespace, name): &(String, String),
-        meta: &ObjectMeta,
+        version: Option<&str>,
         status: &K::Status,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<Option<String>, ReconcileError> {
         // Only metadata is read back: an object that we cannot read is told so, too.
         let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), namespace);
-        // The UID is a precondition: an object that was deleted and made again is not ours to judge yet.
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            "metadata": {"name": name, "uid": meta.uid},
+            "metadata": {"name": name, "resourceVersion": version},
             "status": status,
         });
         let params = PatchParams::apply(K::CONTROLLER).force();
         let patch = Patch::Apply(&patch);
-        kube_call("write status", api.patch_status(name, &params, &patch))
-            .await
-            .map(drop)
+        let written = kube_call("write status", api.patch_status(name, &params, &patch)).await?;
+        Ok(written.metadata.resource_version)
     }
 
     async fn tell(
@@ -179,23 +188,17 @@ impl<K: Judged> StatusWriter<K> {
         }
     }
 
-    fn newest(&self, key: &(String, String), meta: &ObjectMeta, cached: Option<&K::Status>) -> K::Status {
-        let written = self.lock();
-        match written.get(key) {
-            Some(ours) if ours.uid == meta.uid && ours.based_on == meta.resource_version => {
-                ours.status.clone()
-            }
-            _ => cached.cloned().unwrap_or_default(),
+    /// The newest status that is known, and the version of the object that has it.
+    fn newest(
+        &self,
+        key: &(String, String),
+        meta: &ObjectMeta,
+        cached: Option<&K::Status>,
+    ) -> (K::Status, Option<String>) {
+        match self.lock().get(key) {
+            Some(ours) if ours.judged == meta.resource_version => (ours.status.clone(), ours.version.clone()),
+            _ => (cached.cloned().unwrap_or_default(), meta.resource_version.clone()),
         }
-    }
-
-    fn remember(&self, key: (String, String), meta: &ObjectMeta, status: K::Status) {
-        let written = Written {
-            uid: meta.uid.clone(),
-            based_on: meta.resource_version.clone(),
-            status,
-        };
-        self.lock().insert(key, written);
     }
 
     fn forget(&self, key: &(String, String)) {

@@ -5,7 +5,8 @@ use syncflow_simulators::quickstart::{SERVICE_NOW_PASSWORD, SERVICE_NOW_USER};
 use syncflow_simulators::salesforce::CLIENT_SECRET;
 use syncflow_simulators::{Admin, Model};
 
-use super::world::{FLOW, World, message, salesforce_secret, service_now_secret, value};
+use super::people::value;
+use super::world::{FLOW, World, message, salesforce_secret, service_now_secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_lacks_a_key_is_told_which_and_heals_when_it_is_added() {

@@ -7,7 +7,8 @@ use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
 use syncflow::api::SyncFlow;
 
-use super::world::{FLOW, PATIENCE, World, value};
+use super::people::value;
+use super::world::{FLOW, PATIENCE, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quickstart_becomes_ready_and_makes_counterparts_on_both_sides() {

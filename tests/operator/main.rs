@@ -2,12 +2,14 @@
 //! server and both simulated services over HTTP.
 //!
 //! - [`world`]: one namespace with an org, an instance and an operator of its own; what every test begins with
+//! - [`people`]: what people do on both sides; [`process`]: the operator's process
 //! - [`flows`]: a flow from apply to delete
 //! - [`references`]: what is missing or wrong, and heals
 //! - [`credentials`]: Secrets that change, sessions that are shared
 //! - [`restarts`]: SIGKILL in mid-work, SIGTERM, and rest
 //! - [`lease`]: one writer
 //! - [`cluster`]: one operator for all namespaces
+//! - [`status`]: who writes what, and how often
 //! - [`rights`]: what the shipped account may not do
 
 #![allow(
@@ -21,7 +23,10 @@ mod cluster;
 mod credentials;
 mod flows;
 mod lease;
+mod people;
+mod process;
 mod references;
 mod restarts;
 mod rights;
+mod status;
 mod world;

@@ -5,7 +5,8 @@ use syncflow::api::SyncFlow;
 use syncflow_simulators::faults::CannedAnswer;
 use syncflow_simulators::{Effect, Fault};
 
-use super::world::{FLOW, World, message, value};
+use super::people::value;
+use super::world::{FLOW, World, message};
 
 /// The message of a flow's `Ready`.
 fn told(flow: &SyncFlow) -> String {

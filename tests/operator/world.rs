@@ -1,7 +1,7 @@
 //! One namespace with an org, an instance and an operator of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -14,14 +14,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use syncflow::api::{Connection, FieldMapping, SyncFlow};
 use syncflow_control_plane::ControlPlane;
+use syncflow_simulators::Simulator;
 use syncflow_simulators::front::{Door, Front, system_clock};
 use syncflow_simulators::quickstart::{self, SERVICE_NOW_PASSWORD, SERVICE_NOW_USER};
 use syncflow_simulators::salesforce::{CLIENT_ID, CLIENT_SECRET, Salesforce};
 use syncflow_simulators::service_now::ServiceNow;
-use syncflow_simulators::{Admin, Fields, Simulator};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+
+use super::process::Operator;
 
 /// How long anything may take on a machine that compiles at the same time. A test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_mins(3);
@@ -115,7 +117,7 @@ impl World {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Operator { child }
+        Operator::new(child)
     }
 
     /// The Secrets of both Connections, with credentials that work.
@@ -269,71 +271,6 @@ impl World {
         found.unwrap_or_else(|| panic!("not so in time: {what}\n{}", self.log_tail()))
     }
 
-    /// A case that the rules let in, made by a person now.
-    pub fn make_case(&self, subject: &str) -> String {
-        let now = self.org.now();
-        let fields = json!({
-            "Subject": subject, "Description": "made by a test", "Origin": "Web", "Status": "New",
-            "ServiceNow_Assignment_Group__c": "Product",
-        });
-        self.org
-            .simulator()
-            .model
-            .seed("Case", &fields_of(fields), now)
-            .unwrap()
-    }
-
-    /// An incident that the rules let in, made by a person now.
-    pub fn make_incident(&self, short_description: &str) -> String {
-        let now = self.instance.now();
-        let fields = json!({
-            "short_description": short_description, "description": "made by a test", "category": "database",
-            "contact_type": "email",
-        });
-        self.instance
-            .simulator()
-            .model
-            .seed("incident", &fields_of(fields), now)
-            .unwrap()
-    }
-
-    /// A person changes a case.
-    pub fn edit_case(&self, id: &str, fields: Value) {
-        let now = self.org.now();
-        let fields = fields_of(fields);
-        self.org
-            .simulator()
-            .model
-            .edit_as_person("Case", id, &fields, now, "a person")
-            .unwrap();
-    }
-
-    /// The live cases.
-    pub fn cases(&self) -> Vec<Fields> {
-        self.org.simulator().model.records("Case")
-    }
-
-    /// The live incidents.
-    pub fn incidents(&self) -> Vec<Fields> {
-        self.instance.simulator().model.records("incident")
-    }
-
-    /// The incident whose stamp names this case.
-    pub fn counterpart_of_case(&self, id: &str) -> Option<Fields> {
-        let stamp = format!("salesforce:{id}");
-        self.incidents()
-            .into_iter()
-            .find(|incident| value(incident, "correlation_id") == stamp)
-    }
-
-    /// The case whose stamp names this incident.
-    pub fn counterpart_of_incident(&self, id: &str) -> Option<Fields> {
-        let stamp = format!("servicenow:{id}");
-        self.cases()
-            .into_iter()
-            .find(|case| value(case, "ServiceNow_Sys_Id__c") == stamp)
-    }
-
     /// The last lines that the operator logged.
     pub fn log_tail(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
@@ -356,37 +293,6 @@ impl World {
             })
         })
         .await
-    }
-}
-
-/// A running operator. Dropped, it is killed.
-pub struct Operator {
-    child: Child,
-}
-
-impl Operator {
-    /// SIGKILL: no shutdown of any kind.
-    pub async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    /// Waits for it to end by itself.
-    pub async fn ended(mut self) -> ExitStatus {
-        timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("it ends by itself")
-            .unwrap()
-    }
-
-    /// SIGTERM, and waits for the end.
-    pub async fn terminate(mut self) -> ExitStatus {
-        let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-        assert!(sent.success());
-        timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("it ends")
-            .unwrap()
     }
 }
 
@@ -430,18 +336,6 @@ fn secret(name: &str, values: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "stringData": values,
     })
-}
-
-/// A field of a record as text; empty where there is none.
-pub fn value<'a>(record: &'a Fields, field: &str) -> &'a str {
-    record.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn fields_of(fields: Value) -> Fields {
-    match fields {
-        Value::Object(fields) => fields,
-        other => panic!("no fields: {other}"),
-    }
 }
 
 /// Runs kubectl as the administrator.

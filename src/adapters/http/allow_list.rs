@@ -75,9 +75,9 @@ impl AllowList {
             return Ok(());
         }
         match host {
-            Host::Domain(_) => {
-                refuse("the host is not on the allow-list; the operator's flag for allowed hosts extends it")
-            }
+            Host::Domain(_) => refuse(
+                "the host is not on the allow-list; if it is right, add it to the operator with --allow-host or SYNCFLOW_ALLOW_HOSTS",
+            ),
             Host::Ipv4(_) | Host::Ipv6(_) => refuse(
                 "an address instead of a host name is allowed only when it is itself on the allow-list",
             ),

@@ -98,10 +98,18 @@ pub fn status<T>(side: Side, action: &str, response: &http::Response<T>) -> Remo
     } else if status.is_server_error() {
         RemoteError {
             retry_after,
-            ..transient("ServiceUnavailable", what)
+            ..transient(
+                "ServiceUnavailable",
+                format!("{what}: it is tried again by itself"),
+            )
         }
     } else {
-        transient("UnexpectedStatus", what)
+        transient(
+            "UnexpectedStatus",
+            format!(
+                "{what}, which is none of its API's answers: check that the Connection's address is right"
+            ),
+        )
     }
 }
 
@@ -120,10 +128,17 @@ pub fn body(side: Side, action: &str, status: StatusCode, fault: BodyFault) -> R
         BodyFault::NotJson => "NotJson",
         BodyFault::UnexpectedShape => "UnexpectedAnswer",
     };
+    let hint = match fault {
+        BodyFault::Html => {
+            "; it is tried again by itself. If it lasts, open the Connection's address in a browser: the page says \
+             more (a hibernating instance, maintenance, a proxy in between)"
+        }
+        _ => "; it is tried again by itself",
+    };
     transient(
         reason,
         format!(
-            "{side} answered {action} with HTTP {} and {fault}",
+            "{side} answered {action} with HTTP {} and {fault}{hint}",
             status.as_u16()
         ),
     )

@@ -55,8 +55,13 @@ pub fn verdict(standing: Standing<'_>, previous: &[Condition], generation: Optio
             Verdict::reconciling(ConditionStatus::True, cause)
         }
         FlowState::Synced => {
-            let cause = Cause::new("Synced", "every change that was seen is on both sides");
-            Verdict::ready(cause)
+            let message = match warning(report) {
+                None => "every change that was seen is on both sides",
+                Some(_) => {
+                    "every change that was seen is on both sides, but for what the condition Warning names"
+                }
+            };
+            Verdict::ready(Cause::new("Synced", message))
         }
     };
     match warning(report) {

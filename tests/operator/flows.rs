@@ -6,6 +6,7 @@ use kube::api::ListParams;
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
 use syncflow::api::SyncFlow;
+use syncflow_simulators::{Effect, Fault};
 
 use super::people::value;
 use super::world::{FLOW, PATIENCE, World};
@@ -222,4 +223,32 @@ async fn link_state_belongs_to_its_flow_and_goes_with_it() {
         .await;
     let gone = await_condition(pages, &some_page, conditions::is_deleted(&page_uid));
     tokio::time::timeout(PATIENCE, gone).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_that_is_deleted_in_mid_write_goes_only_after_its_worker_has_settled_it() {
+    let world = World::new("drain").await;
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    world.flow_is(FLOW, "True/Synced").await;
+    // The instance acts at once and answers late: the write is under way while the flow is deleted.
+    for calls in ["servicenow.batch", "servicenow.create"] {
+        let late = Fault::always(calls, Effect::Delay { millis: 3000 });
+        world.instance.simulator().faults.add(late);
+    }
+    let case = world.make_case("under way");
+    world
+        .kubectl(&["annotate", "syncflow", FLOW, "syncflow.io/sync-now=go"])
+        .await;
+    world
+        .eventually("the incident is made", || world.counterpart_of_case(&case))
+        .await;
+    world
+        .kubectl(&["delete", "syncflow", FLOW, "--timeout=120s"])
+        .await;
+    assert!(
+        world.log().contains("worker drained"),
+        "the flow went before its worker had settled"
+    );
+    assert!(!world.log().contains("did not drain in time"));
 }

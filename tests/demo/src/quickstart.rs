@@ -12,9 +12,14 @@ use crate::failure::Failure;
 /// The time between two cycles in the demo: the shortest that a manifest may ask for.
 pub const INTERVAL: &str = "10s";
 
-/// The repository's root.
+/// The repository's root: the current folder, as `make demo` has it, or where this program was built. The two differ
+/// where several checkouts share one target folder.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let current = std::env::current_dir().ok();
+    current
+        .filter(|folder| folder.join("examples/quickstart/kustomization.yaml").is_file())
+        .unwrap_or(built_in)
 }
 
 /// Writes a kustomization into `folder/name`, where `folder` is two levels below the repository's root.

@@ -12,8 +12,7 @@ use crate::api::SyncFlow;
 use crate::core::ident::hex;
 use crate::ports::StoreError;
 
-/// Says which flow an object belongs to. The UID, so that a flow that was deleted and made again is another flow.
-pub const FLOW_UID_LABEL: &str = "syncflow.io/flow-uid";
+pub use crate::api::FLOW_UID_LABEL;
 /// Says what an object holds: `links`, `header`, `journal` or `key`.
 pub const STATE_LABEL: &str = "syncflow.io/state";
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";

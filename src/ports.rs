@@ -159,6 +159,37 @@ pub trait Remote: Send + Sync {
         items: &[UpdateItem],
     ) -> Result<Vec<WriteOutcome>, RemoteError>;
 
+    /// Deletes records (Salesforce: into the recycle bin), one attempt. As [`Remote::create`]; a record that is gone
+    /// already is a [`Rejection`] with `gone`.
+    async fn delete(
+        &self,
+        schema: &ObjectSchema,
+        _ids: &[RecordId],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        Err(RemoteError {
+            problem: Problem::human(
+                "DeletionNotSupported",
+                format!("{} cannot be deleted by this connection", schema.object),
+            ),
+            kind: RemoteErrorKind::Misconfigured,
+            retry_after: None,
+        })
+    }
+
+    /// What the service's own deletion log names since `since`, by its clock. Hints only: each is proven with
+    /// [`Remote::read_ids`] before anything follows from it.
+    async fn read_deletions(&self, schema: &ObjectSchema, _since: Instant) -> Result<Deletions, RemoteError> {
+        Ok(Deletions::Unavailable {
+            why: Problem::human(
+                "NoDeletionLog",
+                format!(
+                    "{} has no deletion log here; deletions are found by the sweep",
+                    schema.object
+                ),
+            ),
+        })
+    }
+
     /// Sizes and times that the engine plans with.
     fn limits(&self) -> RemoteLimits;
 }
@@ -237,6 +268,30 @@ pub struct UpdateItem {
     pub id: RecordId,
     /// The fields to set; [`Value::Null`] clears.
     pub fields: BTreeMap<FieldName, Value>,
+    /// Only if the record was not modified after this moment, where the service can be asked that (Salesforce's
+    /// `If-Unmodified-Since`, whole seconds). Refused for that reason, the item is a transient [`Rejection`] with
+    /// reason [`MOVED_MEANWHILE`].
+    pub unmodified_since: Option<Instant>,
+}
+
+/// The reason code of a guarded update that came too late: the record is read and planned again.
+pub const MOVED_MEANWHILE: &str = "MovedMeanwhile";
+
+/// What a deletion log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletions {
+    /// Every deletion since the asked moment that the service had finished by `covered_until`.
+    Log {
+        /// Ids of deleted records, in no order, some perhaps undeleted since.
+        ids: Vec<RecordId>,
+        /// Where the next question begins, by the service's clock.
+        covered_until: Instant,
+    },
+    /// The log does not reach back so far, or is not for our user's eyes: only the sweep of linked ids finds deletions.
+    Unavailable {
+        /// Why, and how to change it.
+        why: Problem,
+    },
 }
 
 /// What became of one item of a write.

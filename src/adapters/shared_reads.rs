@@ -19,8 +19,8 @@ use crate::core::schema::ObjectSchema;
 use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{
-    ChangePage, ChangeQuery, Clock, CreateItem, Identity, Remote, RemoteError, RemoteErrorKind, RemoteLimits,
-    UpdateItem, WriteOutcome,
+    ChangePage, ChangeQuery, Clock, CreateItem, Deletions, Identity, Remote, RemoteError, RemoteErrorKind,
+    RemoteLimits, UpdateItem, WriteOutcome,
 };
 
 /// A service whose polls are shared by its flows.
@@ -177,6 +177,18 @@ impl Remote for SharedReads {
         items: &[UpdateItem],
     ) -> Result<Vec<WriteOutcome>, RemoteError> {
         self.inner.update(schema, items).await
+    }
+
+    async fn delete(
+        &self,
+        schema: &ObjectSchema,
+        ids: &[RecordId],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        self.inner.delete(schema, ids).await
+    }
+
+    async fn read_deletions(&self, schema: &ObjectSchema, since: Instant) -> Result<Deletions, RemoteError> {
+        self.inner.read_deletions(schema, since).await
     }
 
     fn limits(&self) -> RemoteLimits {

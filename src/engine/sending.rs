@@ -222,6 +222,7 @@ async fn update(
         .map(|(_, write)| UpdateItem {
             id: write.id.clone(),
             fields: write.fields.clone(),
+            unmodified_since: None,
         })
         .collect();
     let sent = match permit(session, side) {

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use crate::core::ident::{FieldName, ObjectName, RecordId};
 use crate::core::record::{Observation, Record};
 use crate::core::schema::ObjectSchema;
+use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{
-    ChangePage, ChangeQuery, CreateItem, Identity, Remote, RemoteError, RemoteErrorKind, RemoteLimits,
-    UpdateItem, WriteOutcome,
+    ChangePage, ChangeQuery, CreateItem, Deletions, Identity, Remote, RemoteError, RemoteErrorKind,
+    RemoteLimits, UpdateItem, WriteOutcome,
 };
 
 /// A session that tells.
@@ -88,6 +89,18 @@ impl Remote for Watchful {
         items: &[UpdateItem],
     ) -> Result<Vec<WriteOutcome>, RemoteError> {
         self.watch(self.inner.update(schema, items).await)
+    }
+
+    async fn delete(
+        &self,
+        schema: &ObjectSchema,
+        ids: &[RecordId],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        self.watch(self.inner.delete(schema, ids).await)
+    }
+
+    async fn read_deletions(&self, schema: &ObjectSchema, since: Instant) -> Result<Deletions, RemoteError> {
+        self.watch(self.inner.read_deletions(schema, since).await)
     }
 
     fn limits(&self) -> RemoteLimits {

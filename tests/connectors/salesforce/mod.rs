@@ -192,6 +192,7 @@ fn change(id: &RecordId, name: &str, value: Value) -> UpdateItem {
     UpdateItem {
         id: id.clone(),
         fields: BTreeMap::from([(field(name), value)]),
+        unmodified_since: None,
     }
 }
 

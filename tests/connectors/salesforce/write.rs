@@ -76,6 +76,7 @@ async fn every_kind_of_value_comes_back_as_it_was_sent() {
     let update = UpdateItem {
         id: id.clone(),
         fields: cleared.clone(),
+        unmodified_since: None,
     };
     let outcomes = org.adapter.update(&schema, &[update]).await.unwrap();
     assert_eq!(applied(&outcomes[0]), &id);

@@ -228,6 +228,7 @@ fn change(id: &RecordId, fields: &[(&str, &str)]) -> UpdateItem {
     UpdateItem {
         id: id.clone(),
         fields: values(fields),
+        unmodified_since: None,
     }
 }
 

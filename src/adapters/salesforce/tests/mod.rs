@@ -135,6 +135,7 @@ fn change(number: u32) -> UpdateItem {
     UpdateItem {
         id: id(number),
         fields: BTreeMap::from([(field("Subject"), Value::text("changed"))]),
+        unmodified_since: None,
     }
 }
 

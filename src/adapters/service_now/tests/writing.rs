@@ -24,6 +24,7 @@ fn change(number: u32) -> UpdateItem {
     UpdateItem {
         id: id(number),
         fields: [(name("short_description"), Value::Null)].into(),
+        unmodified_since: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request with the session's token, and the answer sorted: success, Salesforce's own error, or neither.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::errors::{self, ApiError};
 use super::session::{Session, SessionKeeper};
 use crate::adapters::http::{call, failure};
 use crate::core::side::Side;
+use crate::core::time::Instant;
 use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportError};
 
 /// What is asked of Salesforce.
@@ -98,6 +99,8 @@ pub(super) struct Client {
     sessions: SessionKeeper,
     clock: Arc<dyn Clock>,
     usage: Option<Arc<dyn ApiUsageObserver>>,
+    /// What Salesforce's clock said in its last answer.
+    server_time: Mutex<Option<Instant>>,
 }
 
 impl Client {
@@ -112,6 +115,7 @@ impl Client {
             sessions: SessionKeeper::new(clock.clone()),
             clock,
             usage: None,
+            server_time: Mutex::default(),
         }
     }
 
@@ -122,6 +126,11 @@ impl Client {
     /// `/services/data/v62.0/` and the rest.
     pub(super) fn data_path(&self, rest: &str) -> String {
         format!("/services/data/v{}/{rest}", self.config.api_version)
+    }
+
+    /// Salesforce's clock at its last answer, a moment that is certainly over there; `None` before the first.
+    pub(super) fn last_server_time(&self) -> Option<Instant> {
+        *self.server_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session as it stands, signing in where there is none.
@@ -197,6 +206,9 @@ impl Client {
             Err(error) => Err(error),
         };
         let response = result.map_err(|error| CallFailure::transport(action, &error))?;
+        if let Some(now) = call::server_time(response.headers()) {
+            *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        }
         if let (Some(observer), Some(usage)) = (&self.usage, ApiUsage::from_headers(response.headers())) {
             observer.observe(usage);
         }

@@ -43,9 +43,13 @@ pub(super) fn text(raw: &RawValue) -> Option<String> {
 
 /// An instant as Salesforce prints it (`2024-07-22T10:00:00.000+0000`); audit fields have whole seconds.
 pub(super) fn instant(raw: &RawValue) -> Option<Instant> {
-    let text = text(raw)?;
+    instant_text(&text(raw)?)
+}
+
+/// As [`instant`], of the text itself.
+pub(super) fn instant_text(text: &str) -> Option<Instant> {
     text.parse::<Timestamp>()
-        .or_else(|_| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", &text))
+        .or_else(|_| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text))
         .ok()
         .map(Instant::from)
 }

@@ -18,8 +18,15 @@ pub(super) const SYSTEM_FIELDS: [&str; 4] = ["Id", "CreatedDate", "LastModifiedD
 
 const ACTION: &str = "describe";
 
+/// What a describe says.
+pub(super) struct Described {
+    pub(super) schema: ObjectSchema,
+    /// Whether Salesforce keeps a deletion log of the object.
+    pub(super) replicateable: bool,
+}
+
 /// Describes the object to our user.
-pub(super) async fn describe(client: &Client, object: &ObjectName) -> Result<ObjectSchema, RemoteError> {
+pub(super) async fn describe(client: &Client, object: &ObjectName) -> Result<Described, RemoteError> {
     let ask = Ask::read(ACTION, client.data_path(&format!("sobjects/{object}/describe")));
     let response = match client.send(&ask).await.map_err(|failure| failure.error)? {
         Reply::Success(response) => response,
@@ -33,16 +40,23 @@ pub(super) async fn describe(client: &Client, object: &ObjectName) -> Result<Obj
     };
     let description: Description = call::json(response.body())
         .map_err(|fault| failure::body(Side::Salesforce, ACTION, response.status(), fault))?;
-    schema(object, description)
+    let replicateable = description.replicateable;
+    Ok(Described {
+        schema: schema(object, description)?,
+        replicateable,
+    })
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the describe's own keys")]
 struct Description {
     name: String,
     createable: bool,
     updateable: bool,
     queryable: bool,
+    #[serde(default)]
+    replicateable: bool,
     fields: Vec<FieldDescription>,
 }
 

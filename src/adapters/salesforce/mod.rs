@@ -16,17 +16,21 @@
 //! Nothing here reads a clock for deciding about records, spawns a task or draws a random number: time is the `Date`
 //! header of Salesforce's own answers.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use url::Url;
 
 use crate::adapters::credential::{CredentialSource, SalesforceCredential};
+use crate::core::ident::ObjectName;
 use crate::ports::{Clock, Transport};
 
 pub mod api_usage;
 mod auth;
 mod client;
+mod collections;
 mod convert;
+mod deletions;
 mod describe;
 mod errors;
 mod query;
@@ -67,6 +71,8 @@ impl SalesforceConfig {
 /// One org, spoken to with one connection's credential.
 pub struct Salesforce {
     client: client::Client,
+    /// Whether an object has a deletion log, as its last describe said.
+    replicated: Mutex<BTreeMap<ObjectName, bool>>,
 }
 
 impl Salesforce {
@@ -74,6 +80,7 @@ impl Salesforce {
     pub fn new(config: SalesforceConfig, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
         Self {
             client: client::Client::new(config, transport, clock),
+            replicated: Mutex::default(),
         }
     }
 

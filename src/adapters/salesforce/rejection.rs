@@ -11,6 +11,7 @@ use crate::ports::Rejection;
 pub(super) enum Deed {
     Create,
     Update,
+    Delete,
 }
 
 /// The id that a refused creation names: a record that has the same value in a unique field already
@@ -47,7 +48,7 @@ pub(super) fn duplicates(errors: &[ApiError]) -> impl Iterator<Item = Duplicate>
 pub(super) fn rejection(deed: Deed, about: &str, errors: &[ApiError]) -> Rejection {
     let (verdict, code) = errors
         .iter()
-        .map(|error| (verdict(error.code()), error.code()))
+        .map(|error| (verdict(deed, error.code()), error.code()))
         .max_by_key(|(verdict, _)| verdict.kind)
         .unwrap_or((Verdict::OTHER, "no code"));
     let mut fields: Vec<String> = errors
@@ -65,6 +66,7 @@ pub(super) fn rejection(deed: Deed, about: &str, errors: &[ApiError]) -> Rejecti
     let deed = match deed {
         Deed::Create => "create",
         Deed::Update => "update",
+        Deed::Delete => "delete",
     };
     let fields = if fields.is_empty() {
         String::new()
@@ -121,8 +123,19 @@ const fn passing(reason: &'static str) -> Verdict {
 }
 
 /// What a code means for one record.
-fn verdict(code: &str) -> Verdict {
+fn verdict(deed: Deed, code: &str) -> Verdict {
     match code {
+        "DELETE_FAILED"
+        | "DELETE_REQUIRED_ON_CASCADE"
+        | "DELETE_OPERATION_TOO_LARGE"
+        | "DEPENDENCY_EXISTS" => human(
+            "DeleteRefused",
+            "other records depend on it: delete or detach those first, or use onDelete Unlink or Mark",
+        ),
+        "INSUFFICIENT_ACCESS_OR_READONLY" | "INSUFFICIENT_ACCESS" if matches!(deed, Deed::Delete) => human(
+            "InsufficientAccess",
+            "give the user's profile or a permission set Delete on the object, and sharing on the record",
+        ),
         "ENTITY_IS_DELETED" | "NOT_FOUND" => Verdict {
             kind: Kind::Gone,
             reason: "RecordGone",

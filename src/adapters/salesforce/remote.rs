@@ -1,14 +1,16 @@
 //! The port, call by call.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::client::{Ask, Reply};
+use super::describe::Described;
 use super::query::{self, Row, Scope};
-use super::{Salesforce, describe, errors, write};
+use super::{Salesforce, collections, deletions, describe, errors, write};
 use crate::adapters::http::{call, failure};
 use crate::core::ident::{FieldName, ObjectName, RecordId};
 use crate::core::record::{DeletionProof, Observation, Record};
@@ -17,7 +19,7 @@ use crate::core::side::Side;
 use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{
-    ChangePage, ChangeQuery, CreateItem, Identity, Remote, RemoteError, RemoteLimits, UpdateItem,
+    ChangePage, ChangeQuery, CreateItem, Deletions, Identity, Remote, RemoteError, RemoteLimits, UpdateItem,
     WriteOutcome,
 };
 
@@ -52,7 +54,9 @@ impl Remote for Salesforce {
     }
 
     async fn describe(&self, object: &ObjectName) -> Result<ObjectSchema, RemoteError> {
-        describe::describe(&self.client, object).await
+        let described = describe::describe(&self.client, object).await?;
+        self.note_replicated(&described);
+        Ok(described.schema)
     }
 
     /// One query call. Where Salesforce splits the page (long text fields make it), its first batch *is* the page, a
@@ -156,11 +160,30 @@ impl Remote for Salesforce {
         write::update(&self.client, schema, items).await
     }
 
+    async fn delete(
+        &self,
+        schema: &ObjectSchema,
+        ids: &[RecordId],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        write::delete(&self.client, schema, ids).await
+    }
+
+    async fn read_deletions(&self, schema: &ObjectSchema, since: Instant) -> Result<Deletions, RemoteError> {
+        if !self.is_replicated(&schema.object).await? {
+            return Ok(deletions::not_replicated(schema));
+        }
+        let now = match self.client.last_server_time() {
+            Some(now) => now,
+            None => self.identity().await?.server_time,
+        };
+        deletions::read(&self.client, schema, since, now).await
+    }
+
     fn limits(&self) -> RemoteLimits {
         RemoteLimits {
             page: PAGE,
             read_ids: LOOK_UP,
-            write_batch: write::LARGEST_BATCH,
+            write_batch: collections::LARGEST_BATCH,
             write_timeout: write::TIMEOUT,
             // A synchronous call is cut off after 10 minutes (Salesforce docs: API request limits, time-outs).
             longest_transaction: Duration::from_mins(10),
@@ -169,6 +192,29 @@ impl Remote for Salesforce {
 }
 
 impl Salesforce {
+    fn note_replicated(&self, described: &Described) {
+        self.replicated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(described.schema.object.clone(), described.replicateable);
+    }
+
+    /// Whether the object has a deletion log.
+    async fn is_replicated(&self, object: &ObjectName) -> Result<bool, RemoteError> {
+        let known = self
+            .replicated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(object)
+            .copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let described = describe::describe(&self.client, object).await?;
+        self.note_replicated(&described);
+        Ok(described.replicateable)
+    }
+
     async fn change_page(&self, query: &ChangeQuery, limit: usize) -> Result<ChangePage, RemoteError> {
         const ACTION: &str = "read_changes";
         let soql = change_soql(query, limit);

@@ -1,35 +1,25 @@
-//! Creating and updating by sObject Collections: at most 200 records a call, each with its own outcome
-//! (Salesforce docs: REST API, sObject Collections).
+//! Creating, updating and deleting: what each record's result means for the port.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
-use serde::{Deserialize, Serialize};
+use http::Method;
 use serde_json::value::RawValue;
 
-use super::client::{Ask, Client, Possible, Reply};
+use super::client::Client;
+use super::collections::{self, Batch, Entry, ItemResult};
 use super::convert;
 use super::errors::{self, ApiError};
 use super::rejection::{self, Deed};
-use crate::adapters::http::{call, failure};
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::schema::{FieldKind, ObjectSchema};
-use crate::core::side::Side;
 use crate::core::value::Value;
-use crate::ports::{CallPolicy, CreateItem, Effect, Rejection, RemoteError, UpdateItem, WriteOutcome};
-
-/// Records of one call.
-pub(super) const LARGEST_BATCH: usize = 200;
+use crate::ports::{CreateItem, Rejection, RemoteError, UpdateItem, WriteOutcome};
 
 /// How long a write call may take. Salesforce cuts most transactions off sooner, but a batch of 200 records with
 /// triggers may use it.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(2);
-
-/// Without it Case and Lead assignment rules run on every update by the API and move the owner.
-const AUTO_ASSIGN: HeaderName = HeaderName::from_static("sforce-auto-assign");
 
 /// Makes records. The duplicate rules of the org apply as for anybody (`Sforce-Duplicate-Rule-Header` is not sent), and
 /// so do its assignment rules: a case that appears should reach the queue that cases reach. Only where the flow itself
@@ -141,7 +131,8 @@ fn names_the_record_itself(schema: &ObjectSchema, item: &UpdateItem, errors: &[A
     !writes_reference && errors::has_code(errors, "INVALID_CROSS_REFERENCE_KEY")
 }
 
-type Fields<'a> = BTreeMap<&'a str, Box<RawValue>>;
+/// A record's fields, ready to be sent.
+pub(super) type Fields<'a> = BTreeMap<&'a str, Box<RawValue>>;
 
 /// The values as JSON, by the kinds of the schema.
 fn values<'a>(
@@ -179,196 +170,41 @@ fn unsuitable(schema: &ObjectSchema, field: &FieldName) -> Rejection {
     }
 }
 
-fn unknown(detail: &str) -> WriteOutcome {
+pub(super) fn unknown(detail: &str) -> WriteOutcome {
     WriteOutcome::Unknown {
         detail: detail.to_owned(),
     }
 }
 
-/// One record of a call.
-struct Entry<'a> {
-    id: Option<&'a str>,
-    fields: Fields<'a>,
-}
-
-/// One record of the body.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Member<'a> {
-    Attributes { r#type: &'a str },
-    Id(&'a str),
-    Value(&'a RawValue),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    all_or_none: bool,
-    records: Vec<BTreeMap<&'a str, Member<'a>>>,
-}
-
-/// What became of one record, before it is known what it means for the deed.
-enum ItemResult {
-    /// Decided without Salesforce's word on it.
-    Settled(WriteOutcome),
-    /// Salesforce's word on it; success without errors.
-    Answered {
-        id: Option<RecordId>,
-        errors: Vec<ApiError>,
-    },
-}
-
-#[derive(Deserialize)]
-struct ItemAnswer {
-    #[serde(default)]
-    id: Option<String>,
-    success: bool,
-    #[serde(default)]
-    errors: Vec<ApiError>,
-}
-
-struct Batch {
-    action: &'static str,
-    method: Method,
-    keep_owner: bool,
-}
-
-impl Batch {
-    /// Sends what can be sent in one call. One result per entry, in their order.
-    async fn send(
-        &self,
-        client: &Client,
-        schema: &ObjectSchema,
-        prepared: Vec<Result<Entry<'_>, Rejection>>,
-    ) -> Result<Vec<ItemResult>, RemoteError> {
-        if prepared.len() > LARGEST_BATCH {
-            return Err(failure::misconfigured(
-                "BatchTooLarge",
-                format!(
-                    "{} records in one call; Salesforce takes {LARGEST_BATCH}",
-                    prepared.len()
-                ),
-            ));
-        }
-        let sent: Vec<&Entry<'_>> = prepared.iter().flatten().collect();
-        let answers = if sent.is_empty() {
-            Vec::new()
-        } else {
-            self.call(client, schema, &sent).await?
-        };
-        let mut answers = answers.into_iter();
-        Ok(prepared
-            .into_iter()
-            .map(|entry| match entry {
-                Err(rejection) => ItemResult::Settled(WriteOutcome::Rejected(rejection)),
-                Ok(_) => answers.next().unwrap_or_else(|| {
-                    ItemResult::Settled(unknown("Salesforce gave fewer results than records"))
-                }),
-            })
-            .collect())
-    }
-
-    /// The one call. Its error means that nothing happened; a result for each entry otherwise.
-    async fn call(
-        &self,
-        client: &Client,
-        schema: &ObjectSchema,
-        sent: &[&Entry<'_>],
-    ) -> Result<Vec<ItemResult>, RemoteError> {
-        let ask = self.ask(client, schema, sent)?;
-        let all_unknown = |detail: &str| {
-            sent.iter()
-                .map(|_| ItemResult::Settled(unknown(detail)))
-                .collect::<Vec<_>>()
-        };
-        let response = match client.send(&ask).await {
-            Ok(Reply::Success(response)) => response,
-            Ok(Reply::Errors { status, errors }) => {
-                let error = errors::whole_call(self.action, schema.object.as_str(), status, &errors);
-                return if status.is_client_error() || errors::has_code(&errors, "UNABLE_TO_LOCK_ROW") {
-                    Err(error)
+/// Deletes records, into the recycle bin: Salesforce keeps them there for 15 days, and undeletes them with the same id.
+pub(super) async fn delete(
+    client: &Client,
+    schema: &ObjectSchema,
+    ids: &[RecordId],
+) -> Result<Vec<WriteOutcome>, RemoteError> {
+    let results = collections::delete(client, schema, ids).await?;
+    Ok(ids
+        .iter()
+        .zip(results)
+        .map(|(id, result)| match result {
+            ItemResult::Settled(outcome) => outcome,
+            ItemResult::Answered { id: done, errors } if errors.is_empty() => {
+                if done.as_ref().is_some_and(|done| done != id) {
+                    unknown("Salesforce states success for another record")
                 } else {
-                    Ok(all_unknown(&error.problem.message))
-                };
+                    WriteOutcome::Applied {
+                        id: id.clone(),
+                        read_back: None,
+                    }
+                }
             }
-            Err(failure) => {
-                return match failure.effect {
-                    Possible::No => Err(failure.error),
-                    Possible::Yes => Ok(all_unknown(&failure.error.problem.message)),
-                };
+            ItemResult::Answered { errors, .. } => {
+                let about = format!("{} {id}", schema.object);
+                let mut refused = rejection::rejection(Deed::Delete, &about, &errors);
+                // Nothing but the record itself was named.
+                refused.gone |= errors::has_code(&errors, "INVALID_CROSS_REFERENCE_KEY");
+                WriteOutcome::Rejected(refused)
             }
-        };
-        let answers: Vec<ItemAnswer> = match call::json(response.body()) {
-            Ok(answers) => answers,
-            Err(fault) => {
-                let error = failure::body(Side::Salesforce, self.action, response.status(), fault);
-                return Ok(all_unknown(&error.problem.message));
-            }
-        };
-        if answers.len() != sent.len() {
-            return Ok(all_unknown(
-                "Salesforce gave another number of results than of records",
-            ));
-        }
-        Ok(answers.into_iter().map(ItemAnswer::result).collect())
-    }
-
-    fn ask(&self, client: &Client, schema: &ObjectSchema, sent: &[&Entry<'_>]) -> Result<Ask, RemoteError> {
-        let records = sent
-            .iter()
-            .map(|entry| {
-                let attributes = Member::Attributes {
-                    r#type: schema.object.as_str(),
-                };
-                let mut record = BTreeMap::from([("attributes", attributes)]);
-                record.extend(
-                    entry
-                        .fields
-                        .iter()
-                        .map(|(name, json)| (*name, Member::Value(json))),
-                );
-                record.extend(entry.id.map(|id| ("id", Member::Id(id))));
-                record
-            })
-            .collect();
-        let body = serde_json::to_vec(&Body {
-            all_or_none: false,
-            records,
         })
-        .map_err(|error| {
-            failure::misconfigured("RequestRefused", format!("{} has no JSON: {error}", self.action))
-        })?;
-        let mut headers = Vec::new();
-        if self.keep_owner {
-            headers.push((AUTO_ASSIGN, HeaderValue::from_static("FALSE")));
-        }
-        Ok(Ask {
-            policy: CallPolicy {
-                action: self.action,
-                effect: Effect::Write,
-                timeout: TIMEOUT,
-            },
-            method: self.method.clone(),
-            path: client.data_path("composite/sobjects"),
-            headers,
-            body: Bytes::from(body),
-        })
-    }
-}
-
-impl ItemAnswer {
-    fn result(self) -> ItemResult {
-        let id = self.id.and_then(|id| RecordId::parse(Side::Salesforce, &id).ok());
-        match (self.success, self.errors.is_empty()) {
-            (true, _) => ItemResult::Answered {
-                id,
-                errors: Vec::new(),
-            },
-            (false, false) => ItemResult::Answered {
-                id,
-                errors: self.errors,
-            },
-            (false, true) => ItemResult::Settled(unknown("Salesforce states no success and no error")),
-        }
-    }
+        .collect())
 }

@@ -19,6 +19,7 @@ use crate::core::side::Side;
 use crate::core::value::Value;
 use crate::ports::{CreateItem, TransportError, UpdateItem};
 
+mod delete;
 mod read;
 mod sign_in;
 mod write;

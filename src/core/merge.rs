@@ -7,6 +7,7 @@ use super::definition::{ConflictPolicy, DriftPolicy, FieldDirection, UnmappedPol
 use super::flow::FieldPair;
 use super::link::JournalCause;
 use super::mapping::Untranslatable;
+use super::planted::{Bug, planted};
 use super::side::{PerSide, Side};
 use super::time::Instant;
 use super::value::Value;
@@ -61,7 +62,9 @@ pub enum Decision {
 #[must_use]
 pub fn decide(pair: &FieldPair, state: &FieldState<'_>, foreign: ForeignChanges) -> Decision {
     // Unread, hidden and empty are three things: without both sides' content nothing is concluded (I8).
-    let (Some(salesforce), Some(service_now)) = (state.current.salesforce, state.current.service_now) else {
+    let absent = planted(Bug::AbsentTakenAsNull).then_some(&Value::Null);
+    let content = state.current.map(|_, value| value.or(absent));
+    let (Some(salesforce), Some(service_now)) = (content.salesforce, content.service_now) else {
         return Decision::Keep;
     };
     let current = PerSide {

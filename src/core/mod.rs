@@ -11,6 +11,7 @@
 //! - [`plan`], [`creation`], [`settle`]: one link's next writes, a counterpart's making, an unknown outcome's reading
 //! - [`scan`], [`quarantine`]: how far reading got, and when a stuck record is tried again
 //! - [`retry`]: how long to wait before the next attempt
+//! - [`planted`]: bugs that only a test build can be told to make
 //! - [`failure`]: the classes that every error of this crate falls into
 
 pub mod compile;
@@ -24,6 +25,7 @@ pub mod link;
 pub mod mapping;
 pub mod merge;
 pub mod plan;
+pub mod planted;
 pub mod quarantine;
 pub mod record;
 pub mod retry;

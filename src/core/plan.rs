@@ -13,6 +13,7 @@ use super::ident::{FieldKey, FieldName, RecordId};
 use super::link::{Flips, IntendedField, Intent, IntentKind, JournalCause, JournalEntry, Link, Phase};
 use super::mapping::Untranslatable;
 use super::merge::{Decision, FieldState, decide};
+use super::planted::{Bug, planted};
 use super::quarantine::{after_failure, nth_failure};
 use super::record::Record;
 use super::rules::{Verdict, evaluate};
@@ -93,7 +94,11 @@ pub fn plan(context: &PlanContext<'_>, link: &Link, records: PerSide<&Record>) -
         Phase::Tombstone => return plan,
         // Asleep, or restored or matched outside the rules: it sleeps without a write.
         Phase::Dormant | Phase::Pending if leaves => return asleep(plan),
-        Phase::Active if leaves && context.flow.on_exit == ExitPolicy::Unlink => return asleep(plan),
+        Phase::Active
+            if leaves && (context.flow.on_exit == ExitPolicy::Unlink || planted(Bug::ExitNotPropagated)) =>
+        {
+            return asleep(plan);
+        }
         Phase::Active | Phase::Dormant | Phase::Pending => plan.link.phase = Phase::Active,
     }
     merge_fields(context, link, records, &states, &mut plan);
@@ -143,7 +148,10 @@ impl<'a> PairState<'a> {
         let current = records.map(|side, record| record.value(&pair.fields[side]));
         let prints = current.map(|side, value| Some(print(context.fingerprints, link, pair, side, value?)));
         let changed = link.bases.get(&pair.key).map(|base| {
-            PerSide::from_fn(|side| prints[side].as_ref().is_some_and(|print| *print != base[side]))
+            PerSide::from_fn(|side| {
+                prints[side].as_ref().is_some_and(|print| *print != base[side])
+                    || (planted(Bug::EchoByTimestamp) && link.seen[side] < Some(records[side].version))
+            })
         });
         Self {
             pair,
@@ -188,6 +196,7 @@ fn note_foreign_changes(next: &mut Link, link: &Link, records: PerSide<&Record>,
         let differs = states
             .iter()
             .any(|state| state.state.changed.is_none_or(|changed| changed[side]));
+        let differs = differs || planted(Bug::NewestByOwnWrite);
         if (newer || link.last_foreign_change[side].is_none()) && differs {
             next.last_foreign_change[side] = Some(record.changed_at);
         }
@@ -218,17 +227,7 @@ fn merge_fields(
                 }
             }
             decision @ (Decision::Adopt | Decision::Tolerate) => {
-                if let (Some(salesforce), Some(service_now)) =
-                    (prints.salesforce.clone(), prints.service_now.clone())
-                {
-                    plan.link.bases.insert(
-                        pair.key.clone(),
-                        PerSide {
-                            salesforce,
-                            service_now,
-                        },
-                    );
-                }
+                take_as_agreed(&mut plan.link, pair, prints);
                 if decision == Decision::Tolerate {
                     plan.link.tolerated.insert(pair.key.clone());
                 } else {
@@ -237,6 +236,9 @@ fn merge_fields(
             }
             Decision::Hold(why) => {
                 plan.link.held.insert(pair.key.clone(), Reason::new(why.reason()));
+                if planted(Bug::HeldFieldMovesBase) {
+                    take_as_agreed(&mut plan.link, pair, prints);
+                }
             }
             Decision::Quarantine(why) => stuck.push((*pair, why)),
             Decision::Write {
@@ -305,6 +307,17 @@ fn merge_fields(
     }
 }
 
+/// What both sides hold now is their base from here on.
+fn take_as_agreed(link: &mut Link, pair: &FieldPair, prints: &PerSide<Option<Fingerprint>>) {
+    if let (Some(salesforce), Some(service_now)) = (prints.salesforce.clone(), prints.service_now.clone()) {
+        let base = PerSide {
+            salesforce,
+            service_now,
+        };
+        link.bases.insert(pair.key.clone(), base);
+    }
+}
+
 /// Adds one field to its record's write, with its intent, and with what must be journalled of it.
 fn plan_write(
     context: &PlanContext<'_>,
@@ -323,6 +336,10 @@ fn plan_write(
     ) else {
         return;
     };
+    let journal = journal.filter(|cause| match cause {
+        JournalCause::FirstMeeting => !planted(Bug::FirstMeetingSilent),
+        _ => !planted(Bug::LoserNotJournalled),
+    });
     if let (Some(cause), Some(lost)) = (journal, state.current[side]) {
         plan.journal.push(JournalEntry {
             link: link.id.clone(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ident::RecordId;
 use super::link::{Cursor, Scan};
+use super::planted::{Bug, planted};
 use super::record::Record;
 use super::time::Instant;
 
@@ -15,7 +16,11 @@ pub type Start = Option<(Instant, Option<RecordId>)>;
 #[must_use]
 pub fn start(cursor: &Cursor, overlap: Duration) -> Start {
     match (&cursor.scan, cursor.floor) {
+        (Some(scan), _) if planted(Bug::SiblingsSkipped) => {
+            Some((scan.position.0.later(Duration::from_secs(1)), None))
+        }
         (Some(scan), _) => Some((scan.position.0, Some(scan.position.1.clone()))),
+        (None, Some(floor)) if planted(Bug::NoOverlap) => Some((floor.later(Duration::from_secs(1)), None)),
         (None, Some(floor)) => Some((floor.earlier(overlap), None)),
         (None, None) => None,
     }

@@ -8,6 +8,7 @@ use super::failure::{Problem, Reason};
 use super::flow::{FieldPair, Flow};
 use super::link::{IntendedField, Link};
 use super::plan::{FIELD_CUT, PlanContext, PlannedWrite, print};
+use super::planted::{Bug, planted};
 use super::quarantine::after_failure;
 use super::record::Record;
 use super::side::{PerSide, Side};
@@ -55,7 +56,11 @@ pub fn apply_update(
                     value,
                     dropped,
                 ));
-                if !dropped {
+                let cut = matches!(discrepancies.last(), Some(Discrepancy::Cut(_)));
+                if planted(Bug::NormalisedAnswerNotBase) || (cut && planted(Bug::CutTextFlowsBack)) {
+                    next.bases
+                        .insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
+                } else if !dropped {
                     next.tolerated.remove(&pair.key);
                     // It came in the answer to this very write: it is what our value became there.
                     next.bases
@@ -211,7 +216,8 @@ pub fn settle_update(
         && observed
             .iter()
             .all(|(_, _, standing)| *standing == Standing::Sent);
-    if !complete && context.now < intent.prepared_at.later(in_flight) {
+    let may_be_at_work = context.now < intent.prepared_at.later(in_flight);
+    if !complete && may_be_at_work && !planted(Bug::UnknownUpdateForgotten) {
         return Settlement::Waiting;
     }
     let mut next = link.clone();
@@ -220,7 +226,13 @@ pub fn settle_update(
         // `Before` was dropped, or changed back by somebody; `Other` is somebody's. Neither was agreed: the base stays,
         // both sides count as changed, and what loses is journalled.
         let moved = standing == Standing::Sent;
-        if moved {
+        if planted(Bug::ForeignReadBackAsBase) && standing == Standing::Other {
+            if let Some(value) = record.value(&pair.fields[side]) {
+                let stands = print(context.fingerprints, link, pair, side, value);
+                next.bases
+                    .insert(pair.key.clone(), agreed(side, &field.from, &stands));
+            }
+        } else if moved {
             next.tolerated.remove(&pair.key);
             next.bases
                 .insert(pair.key.clone(), agreed(side, &field.from, &field.sent));

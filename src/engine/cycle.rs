@@ -14,6 +14,7 @@ use crate::core::definition::{ExitPolicy, History};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{Link, Phase, Sweep};
+use crate::core::planted::{Bug, planted};
 use crate::core::record::{Observation, Record};
 use crate::core::rules::created_from;
 use crate::core::scan::{Start, advance, start};
@@ -184,6 +185,11 @@ async fn scan_side(
             ));
         }
         let last = page.records.last().cloned();
+        if planted(Bug::CursorBeforeCommit) {
+            session.header.cursors[side] =
+                advance(&session.header.cursors[side], last.as_ref(), page.complete, began);
+            session.commit_header().await?;
+        }
         process_page(session, side, page.records).await?;
         session.header.cursors[side] =
             advance(&session.header.cursors[side], last.as_ref(), page.complete, began);

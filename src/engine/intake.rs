@@ -8,6 +8,7 @@ use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, Stamp};
 use crate::core::link::{Link, Phase};
 use crate::core::plan::print;
+use crate::core::planted::{Bug, planted};
 use crate::core::record::Record;
 use crate::core::rules::{Verdict, evaluate};
 use crate::core::side::{PerSide, Side};
@@ -38,7 +39,8 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
     let mut intake = Intake::default();
     for record in records {
         if let Some(link) = session.book.of_record(side, &record.id) {
-            if link.seen[side].is_some_and(|seen| record.version < seen) {
+            let older = link.seen[side].is_some_and(|seen| record.version < seen);
+            if older && !planted(Bug::StaleReadingTaken) {
                 // A lagging replica's reading: what it shows was already taken into account.
                 continue;
             }
@@ -83,7 +85,7 @@ pub(super) fn stamp_of(session: &Session<'_>, side: Side, record: &Record) -> Op
     let Some(Value::Text(text)) = record.value(field) else {
         return None;
     };
-    Stamp::parse(text).filter(|stamp| stamp.side == side.other())
+    Stamp::parse(text).filter(|stamp| stamp.side == side.other() && !planted(Bug::StampedRecordOriginates))
 }
 
 fn in_history(session: &Session<'_>, side: Side, record: &Record) -> bool {

@@ -15,6 +15,7 @@ use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, chosen_sys_id};
 use crate::core::link::{ChosenIds, JournalEntry, Link, Phase};
 use crate::core::plan::plan;
+use crate::core::planted::{Bug, planted};
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
 use crate::core::rules::{Verdict, evaluate};
@@ -68,8 +69,14 @@ pub(super) async fn process(session: &mut Session<'_>, work: Work) -> Result<(),
                 &mut journal,
             );
         }
-        session.commit(&work, std::mem::take(&mut journal)).await?;
-        let moved = verify(session, &mut outgoing, &mut fresh).await?;
+        if !planted(Bug::IntentAfterSend) {
+            session.commit(&work, std::mem::take(&mut journal)).await?;
+        }
+        let moved = if planted(Bug::VerifySkipped) {
+            BTreeSet::new()
+        } else {
+            verify(session, &mut outgoing, &mut fresh).await?
+        };
         let written = send(session, outgoing, &mut fresh).await?;
         work = written.union(&moved).cloned().collect();
     }
@@ -165,11 +172,14 @@ fn plan_one(
         };
         match observed[side].get(record_id) {
             Some(Observation::Present(record))
-                if link.seen[side].is_none_or(|known| record.version >= known) =>
+                if link.seen[side].is_none_or(|known| record.version >= known)
+                    || planted(Bug::StaleReadingTaken) =>
             {
                 seen[side] = Some(record);
             }
-            Some(Observation::Gone(_)) => {
+            Some(unseen @ (Observation::Gone(_) | Observation::NotVisible))
+                if matches!(unseen, Observation::Gone(_)) || planted(Bug::DeletedOnAbsence) =>
+            {
                 // The link only remembers that the one that stayed never originates again.
                 let buried = Link {
                     phase: Phase::Tombstone,
@@ -183,7 +193,7 @@ fn plan_one(
                 });
                 return;
             }
-            Some(Observation::NotVisible) => {
+            Some(Observation::NotVisible | Observation::Gone(_)) => {
                 let problem = not_visible(session, side, record_id);
                 put_quarantined(session, link, problem);
                 return;

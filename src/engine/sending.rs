@@ -12,6 +12,7 @@ use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{ChosenIds, IntentKind, Link};
 use crate::core::plan::PlannedWrite;
+use crate::core::planted::{Bug, planted};
 use crate::core::settle::{Discrepancy, apply_update, compare_creation, mark_cut};
 use crate::core::side::{PerSide, Side};
 use crate::ports::{CreateItem, RemoteError, RemoteErrorKind, UpdateItem, WriteOutcome};
@@ -105,7 +106,7 @@ fn creation_batch(session: &Session<'_>, side: Side) -> usize {
 fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError> {
     session.go_on()?;
     let timeout = session.parts.remotes[side].limits().write_timeout;
-    if session.parts.fence.permits(timeout) {
+    if session.parts.fence.permits(timeout) || planted(Bug::ExpiredLeaseSends) {
         return Ok(());
     }
     let problem = Problem::waiting(
@@ -258,6 +259,10 @@ async fn update(
                     written.insert(id.clone());
                 }
             }
+            Some(WriteOutcome::Rejected(_)) if planted(Bug::RejectedTakenAsDone) => {
+                let (link, _) = apply_update(&session.context(), &link, side, write, None);
+                session.book.put(link);
+            }
             Some(WriteOutcome::Rejected(rejection)) => {
                 let mut link = link;
                 link.intents[side] = None;
@@ -316,7 +321,7 @@ async fn not_sent(session: &mut Session<'_>, left: &Outgoing, error: CycleError)
             });
             if !restated {
                 link.intents[side] = None;
-                link.deferred = true;
+                link.deferred = !planted(Bug::UnsentForgotten);
                 session.book.put(link);
                 kept.insert(id.clone());
             }

@@ -12,6 +12,7 @@ use crate::core::creation::{Attribution, complete_creation};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, Stamp};
 use crate::core::link::{ChosenIds, Intent, IntentKind, Link, Phase, Quarantine};
+use crate::core::planted::{Bug, planted};
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
 use crate::core::settle::{Settlement, settle_update};
@@ -249,5 +250,5 @@ fn may_send_again(session: &Session<'_>, side: Side, link: &Link) -> bool {
     let over = link.intents[side].as_ref().is_some_and(|intent| {
         session.parts.clock.now() >= intent.prepared_at.later(in_flight(session, side))
     });
-    guarded || over
+    guarded || over || planted(Bug::CreationSentAgainAtOnce)
 }

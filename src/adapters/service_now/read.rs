@@ -14,6 +14,7 @@ use super::row::{self, Row, SYSTEM_FIELDS};
 use super::table::{Listing, Position, Scan};
 use crate::adapters::http::failure;
 use crate::core::ident::{FieldName, RecordId};
+use crate::core::planted::{Bug, planted};
 use crate::core::record::{DeletionProof, Observation, Record};
 use crate::core::schema::ObjectSchema;
 use crate::core::time::Instant;
@@ -52,7 +53,9 @@ impl Client {
         };
         let page = self.page(&scan, &position, query.limit).await?;
         let records = self.records(&query.schema, &page.rows)?;
-        Self::check_changes(table, query, &records)?;
+        if !planted(Bug::FilterTrusted) {
+            Self::check_changes(table, query, &records)?;
+        }
         Ok(ChangePage {
             records,
             complete: page.complete,

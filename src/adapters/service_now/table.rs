@@ -16,6 +16,7 @@ use super::row::{self, Row};
 use crate::adapters::http::call::{self, BodyFault};
 use crate::adapters::http::failure;
 use crate::core::ident::RecordId;
+use crate::core::planted::{Bug, planted};
 use crate::core::side::Side;
 use crate::core::time::Instant;
 use crate::ports::RemoteError;
@@ -233,7 +234,8 @@ impl Client {
             let mut step = limit;
             let blind = loop {
                 let found = self.list(&listing, step, 0).await?;
-                if !found.rows.is_empty() || found.total <= found.asked {
+                let last = found.total <= found.asked || planted(Bug::ShortPageTakenAsLast);
+                if !found.rows.is_empty() || last {
                     return Ok(shown(found, 0, passed, limit));
                 }
                 // Not one row is shown. A wider page is one consistent answer, which two pages are not.
@@ -341,11 +343,12 @@ fn shown(found: Listed, offset: usize, before: usize, limit: usize) -> Page {
     let in_reach = found.total.saturating_sub(offset).min(found.asked);
     let hidden = before + in_reach.saturating_sub(found.rows.len());
     let cut = found.rows.len() > limit;
+    let short = found.rows.len() < found.asked && planted(Bug::ShortPageTakenAsLast);
     let mut rows = found.rows;
     rows.truncate(limit);
     Page {
         rows,
-        complete: !cut && found.total <= offset + found.asked,
+        complete: !cut && (found.total <= offset + found.asked || short),
         hidden,
         server_time: found.server_time,
     }

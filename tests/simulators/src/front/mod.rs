@@ -1,10 +1,11 @@
-//! Simulators over real HTTP on a loopback port, with an admin door on the same port under `/admin/`.
+//! Simulators over real HTTP on a loopback port, and over TLS on another, with an admin door under `/admin/` on each.
 //!
 //! hyper is used bare because a lost answer has to be a connection that closes without a response.
 
 mod admin;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,18 +13,25 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::Uri;
+use http::header::HOST;
+use http::uri::Scheme;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use crate::faults::Delivered;
 use crate::model::{Admin, Request, Response};
 use crate::simulator::Simulator;
+
+pub use tls::Authority;
 
 /// The largest request body read, in bytes: more than either vendor takes.
 const LARGEST_BODY: usize = 64 << 20;
@@ -36,24 +44,49 @@ pub fn system_clock() -> Clock {
     Arc::new(Timestamp::now)
 }
 
-/// A port that is taken but not yet served: for services that must know their own address before they exist.
+/// Ports that are taken but not yet served: for services that must know their own address before they exist.
 #[derive(Debug)]
 pub struct Door {
+    plain: Port,
+    secured: Option<(Port, Authority)>,
+}
+
+#[derive(Debug)]
+struct Port {
     listener: TcpListener,
     address: SocketAddr,
+}
+
+impl Port {
+    async fn take(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
 }
 
 impl Door {
     /// Takes a port on loopback; 0 takes any that is free.
     pub async fn bind(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        let plain = Port::take(port).await?;
+        Ok(Self { plain, secured: None })
+    }
+
+    /// Takes another port on loopback, where the same will be served over TLS; 0 takes any that is free.
+    pub async fn with_tls(mut self, port: u16, authority: &Authority) -> io::Result<Self> {
+        self.secured = Some((Port::take(port).await?, authority.clone()));
+        Ok(self)
     }
 
     /// The address to reach it at, without a trailing slash: `http://127.0.0.1:18080`.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.plain.address)
+    }
+
+    /// The address to reach it at over TLS, where it has one: `https://127.0.0.1:18443`.
+    pub fn tls_url(&self) -> Option<String> {
+        let (port, _) = self.secured.as_ref()?;
+        Some(format!("https://{}", port.address))
     }
 
     /// Serves a simulator until the front is dropped. Needs a running tokio runtime.
@@ -64,21 +97,32 @@ impl Door {
             shift_millis: AtomicI64::new(0),
         });
         let base_url = self.base_url();
-        let accepting = tokio::spawn(accept(self.listener, Arc::clone(&served)));
+        let tls_url = self.tls_url();
+        let mut accepting = vec![tokio::spawn(accept(
+            self.plain.listener,
+            None,
+            Arc::clone(&served),
+        ))];
+        if let Some((port, authority)) = self.secured {
+            let secured = accept(port.listener, Some(authority.acceptor()), Arc::clone(&served));
+            accepting.push(tokio::spawn(secured));
+        }
         Front {
             base_url,
+            tls_url,
             served,
             accepting,
         }
     }
 }
 
-/// A simulator being served. Dropping it closes the port and every connection.
+/// A simulator being served. Dropping it closes its ports and every connection.
 #[derive(Debug)]
 pub struct Front<M> {
     base_url: String,
+    tls_url: Option<String>,
     served: Arc<Served<M>>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
 }
 
 impl<M: Admin + 'static> Front<M> {
@@ -90,6 +134,11 @@ impl<M: Admin + 'static> Front<M> {
     /// The address to reach it at, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The address to reach it at over TLS, if it was given a port for that (see [`Door::with_tls`]).
+    pub fn tls_url(&self) -> Option<&str> {
+        self.tls_url.as_deref()
     }
 
     /// The simulator itself, to look at and to change. Calls wait while the guard lives: never hold it over an await.
@@ -110,8 +159,10 @@ impl<M: Admin + 'static> Front<M> {
 
 impl<M> Drop for Front<M> {
     fn drop(&mut self) {
-        // The accepting task owns the connections' tasks, and takes them with it.
-        self.accepting.abort();
+        // The accepting tasks own the connections' tasks, and take them with them.
+        for accepting in &self.accepting {
+            accepting.abort();
+        }
     }
 }
 
@@ -146,7 +197,11 @@ impl<M> Served<M> {
     }
 }
 
-async fn accept<M: Admin + 'static>(listener: TcpListener, served: Arc<Served<M>>) {
+async fn accept<M: Admin + 'static>(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    served: Arc<Served<M>>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -154,7 +209,7 @@ async fn accept<M: Admin + 'static>(listener: TcpListener, served: Arc<Served<M>
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(&served)));
+                    connections.spawn(greet(stream, acceptor.clone(), Arc::clone(&served)));
                 }
                 // Out of file descriptors, most likely: those that end free some.
                 Err(_) => tokio::task::yield_now().await,
@@ -163,10 +218,26 @@ async fn accept<M: Admin + 'static>(listener: TcpListener, served: Arc<Served<M>
     }
 }
 
-async fn converse<M: Admin + 'static>(stream: TcpStream, served: Arc<Served<M>>) {
+async fn greet<M: Admin + 'static>(stream: TcpStream, acceptor: Option<TlsAcceptor>, served: Arc<Served<M>>) {
+    match acceptor {
+        None => converse(stream, Scheme::HTTP, served).await,
+        // A client that does not trust the certificate says so on its own side.
+        Some(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                converse(stream, Scheme::HTTPS, served).await;
+            }
+        }
+    }
+}
+
+async fn converse<M, S>(stream: S, scheme: Scheme, served: Arc<Served<M>>)
+where
+    M: Admin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(move |request| {
-        let served = Arc::clone(&served);
-        async move { answer(&served, request).await }
+        let (served, scheme) = (Arc::clone(&served), scheme.clone());
+        async move { answer(&served, &scheme, request).await }
     });
     // How a conversation ends is the client's to judge; a lost answer ends it with an error here by design.
     let _ended = http1::Builder::new()
@@ -185,9 +256,11 @@ enum Silence {
 
 async fn answer<M: Admin>(
     served: &Served<M>,
+    scheme: &Scheme,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Full<Bytes>>, Silence> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    head.uri = whole_address(&head, scheme);
     let body = Limited::new(body, LARGEST_BODY).collect().await;
     let body = body.map_err(|_| Silence::Unread)?.to_bytes();
     let request = Request::from_parts(head, body);
@@ -203,6 +276,17 @@ async fn answer<M: Admin>(
         Delivered::Answer(response) => Ok(whole(response)),
         Delivered::NoAnswer => Err(Silence::Lost),
     }
+}
+
+/// The address with scheme and host, as a service needs it to say where it was reached.
+fn whole_address(head: &http::request::Parts, scheme: &Scheme) -> Uri {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let mut parts = head.uri.clone().into_parts();
+    if let (None, Some(host)) = (&parts.authority, host) {
+        parts.authority = host.parse().ok();
+    }
+    parts.scheme = Some(scheme.clone());
+    Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone())
 }
 
 fn whole(response: Response) -> http::Response<Full<Bytes>> {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Clock, Door, Front};
+use super::{Authority, Clock, Door, Front};
 use crate::faults::{Effect, Fault};
 use crate::model::Model as _;
 use crate::quickstart;
@@ -245,6 +245,54 @@ async fn chunked_bodies_are_read() {
         answer.starts_with("HTTP/1.1 200 OK") && answer.contains("access_token"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn the_same_service_is_served_over_tls_and_says_so() {
+    let authority = Authority::generate().unwrap();
+    let door = Door::bind(0)
+        .await
+        .unwrap()
+        .with_tls(0, &authority)
+        .await
+        .unwrap();
+    let front = door.serve(Simulator::new(quickstart::salesforce().unwrap()), noon());
+    let secured = front.tls_url().unwrap().to_owned();
+    let ca = reqwest::Certificate::from_pem(authority.certificate_pem().as_bytes()).unwrap();
+    let trusting = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", CLIENT_ID),
+        ("client_secret", CLIENT_SECRET),
+    ];
+    for host in ["127.0.0.1", "localhost"] {
+        let address = secured.replace("127.0.0.1", host);
+        let sign_in = trusting
+            .post(format!("{address}/services/oauth2/token"))
+            .form(&form);
+        let answer: Value = sign_in.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["instance_url"], address);
+    }
+    token(&front).await;
+    assert_eq!(front.simulator().calls.calls("salesforce.token"), 3);
+    let stranger = reqwest::Client::new().get(&secured).send().await;
+    assert!(
+        stranger.is_err(),
+        "who does not know the authority gets no answer"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_serves_call_after_call_until_the_client_asks_to_close_it() {
+    let front = front().await;
+    let address = front.base_url().trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let request = |rest: &str| format!("GET /services/data HTTP/1.1\r\nHost: {address}\r\n{rest}\r\n");
+    let calls = [request(""), request("Connection: close\r\n")].concat();
+    stream.write_all(calls.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
 }
 
 #[tokio::test]

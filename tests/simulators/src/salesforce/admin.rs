@@ -176,6 +176,12 @@ impl Salesforce {
         self.rules.add_lock(lock);
     }
 
+    /// Has so many of the next upserts look for their record just before another request makes it, and write just after:
+    /// a unique field refuses them with `DUPLICATE_VALUE`, any other lets a second record in.
+    pub fn race_upserts(&mut self, times: u32) {
+        self.rules.race_upserts(times);
+    }
+
     /// Takes every validation rule, trigger and row lock away.
     pub fn clear_rules(&mut self) {
         self.rules.clear();

@@ -196,7 +196,7 @@ impl Salesforce {
     fn live_row(&self, object: &Object, id: &str) -> Result<Fields, Vec<ApiError>> {
         match self.store.row(&object.name, id) {
             None => Err(vec![self.settings.missing_record_on_write()]),
-            Some(row) if row.is_deleted() => Err(vec![ApiError::deleted()]),
+            Some(row) if row.is_deleted() => Err(vec![self.settings.deleted_record()]),
             Some(row) => Ok(row.fields.clone()),
         }
     }

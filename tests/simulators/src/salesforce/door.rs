@@ -84,7 +84,7 @@ impl Admin for Salesforce {
     /// | `access` | `{user, object, field, access: hidden \| readOnly \| write}` or `{user, object, rights: {read, create, update, delete}}` |
     /// | `validation-rules`, `triggers`, `row-locks` | `ValidationRule`, `Trigger`, `RowLock` |
     /// | `clear-rules`, `revoke-sessions`, `drop-cursors` | nothing |
-    /// | `requests-used-elsewhere` | a number |
+    /// | `requests-used-elsewhere`, `upsert-races` | a number |
     /// | `settings` | any of the keys of `Settings` |
     fn administer(&mut self, action: &str, body: &Value, _: Timestamp) -> Result<Value, AdminError> {
         match action {
@@ -109,6 +109,7 @@ impl Admin for Salesforce {
             "revoke-sessions" => self.revoke_sessions(),
             "drop-cursors" => self.drop_cursors(),
             "requests-used-elsewhere" => self.set_requests_used_elsewhere(read(body)?),
+            "upsert-races" => self.race_upserts(read(body)?),
             "settings" => {
                 let mut settings = json!(self.settings);
                 if let (Some(settings), Some(changes)) = (settings.as_object_mut(), body.as_object()) {

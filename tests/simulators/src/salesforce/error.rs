@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::settings::ItemErrorKey;
 use crate::model::Response;
 
 /// One error: HTTP status, `errorCode`, message, and the fields it is about.
@@ -50,14 +51,6 @@ impl ApiError {
         )
     }
 
-    /// The record is in the recycle bin.
-    pub fn deleted() -> Self {
-        Self {
-            fields: Some(Vec::new()),
-            ..Self::new(StatusCode::NOT_FOUND, "ENTITY_IS_DELETED", "entity is deleted")
-        }
-    }
-
     /// The session is unknown, revoked or expired.
     pub fn invalid_session() -> Self {
         Self::new(
@@ -81,10 +74,10 @@ impl ApiError {
         json
     }
 
-    /// As one element of an item's `errors` in a collections answer: there the key is `statusCode`.
-    pub fn to_item_json(&self) -> Value {
+    /// As one element of an item's `errors` in a collections answer, where the code stands under `key`.
+    pub fn to_item_json(&self, key: ItemErrorKey) -> Value {
         json!({
-            "statusCode": self.code,
+            key.name(): self.code,
             "message": self.message,
             "fields": self.fields.clone().unwrap_or_default(),
         })

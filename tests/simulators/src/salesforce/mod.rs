@@ -5,11 +5,11 @@
 //!
 //! | file | what lives there |
 //! |---|---|
-//! | `routes` | what a path and a method ask for, and the kind of call it counts as |
+//! | `routes`, `dispatch` | what a path and a method ask for, the kind of call it counts as, and who answers it |
 //! | `oauth`, `users`, `limits` | signing in and sessions; rights; the day's allowance |
 //! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
 //! | `soql/`, `query` | the query language; rows in pages |
-//! | `records`, `collections` | one record a call, and many |
+//! | `records`, `external_id`, `collections` | one record a call, by id or by a key of the customer's; and many |
 //! | `screen`, `value`, `rules`, `dml`, `store` | the one way in which records are written, by clients and people alike |
 //! | `ids`, `error` | the forms of ids and of errors |
 //! | `settings` | what is configurable, with the facts on which sources disagree |
@@ -18,9 +18,11 @@
 mod admin;
 mod collections;
 mod describe;
+mod dispatch;
 mod dml;
 mod door;
 mod error;
+mod external_id;
 mod field;
 mod ids;
 mod limits;
@@ -45,24 +47,24 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use self::admin::{CLIENT_ID, CLIENT_SECRET, INTEGRATION_PASSWORD, INTEGRATION_USER};
-use self::collections::Verb;
+use self::dispatch::Call;
 use self::error::{ApiError, respond};
 pub use self::field::{Field, FieldType, PicklistValue};
 use self::limits::Limits;
 use self::oauth::Sessions;
 use self::query::Cursors;
-use self::routes::{Resource, Route, parameters, route};
+use self::routes::{Resource, Route, route};
 use self::rules::Rules;
 pub use self::rules::{RowLock, Trigger, ValidationRule};
 pub use self::schema::Object;
 use self::schema::Schema;
 use self::screen::Author;
-pub use self::settings::{Settings, WrongType};
+pub use self::settings::{ItemErrorKey, Settings, WrongType};
 use self::store::Store;
 use self::users::Directory;
 pub use self::users::{FieldAccess, ObjectRights, UserState};
 use crate::calls::CallKind;
-use crate::model::{Fields, Model, Request, Response, Write};
+use crate::model::{Model, Request, Response, Write};
 
 /// The API versions served, newest last: Spring '14 to Winter '27.
 const VERSIONS: std::ops::RangeInclusive<u32> = 31..=68;
@@ -149,107 +151,19 @@ impl Salesforce {
             ));
         }
         self.limits.count(now);
-        let parameters = parameters(request);
-        let parameter = |name: &str| parameters.get(name).map(String::as_str);
-        let soql = || {
-            let message = "A query string has to be specified";
-            parameter("q").ok_or_else(|| ApiError::bad_request("MALFORMED_QUERY", message))
+        let call = Call {
+            request,
+            version,
+            user: &user,
+            now,
         };
-        let ok = |body: &Value| Ok(respond(StatusCode::OK, body));
-        match (resource, request.method()) {
-            (Resource::Root, &Method::GET) => ok(&resources(version)),
-            (Resource::Limits, &Method::GET) => ok(&self.limits.to_json(now, self.settings.daily_requests)),
-            (Resource::Objects, &Method::GET) => ok(&self.describe_global(version, &user)),
-            (Resource::Object(name), &Method::GET) => ok(&Self::basic_information(
-                &*self.visible_object(name, &user)?,
-                version,
-                &user,
-            )),
-            (Resource::Object(name), &Method::POST) => {
-                let object = self.visible_object(name, &user)?;
-                Ok(self.create_record(&object, &record_in(request)?, version, &user, now))
-            }
-            (Resource::Describe(name), &Method::GET) => ok(&Self::describe(
-                &*self.visible_object(name, &user)?,
-                version,
-                &user,
-            )),
-            (Resource::Record { object, id }, &Method::GET) => {
-                let object = self.visible_object(object, &user)?;
-                self.get_record(&object, id, parameter("fields"), version, &user, now)
-            }
-            (Resource::Record { object, id }, &Method::PATCH) => {
-                let object = self.visible_object(object, &user)?;
-                self.update_record(&object, id, &record_in(request)?, &user, now)
-            }
-            (Resource::Record { object, id }, &Method::DELETE) => {
-                let object = self.visible_object(object, &user)?;
-                self.delete_record(&object, id, &user, now)
-            }
-            (Resource::Collections, &Method::POST) => {
-                self.write_collection(Verb::Create, &json_in(request)?, &user, now)
-            }
-            (Resource::Collections, &Method::PATCH) => {
-                self.write_collection(Verb::Update, &json_in(request)?, &user, now)
-            }
-            (Resource::Collections, &Method::DELETE) => {
-                let all_or_none =
-                    parameter("allOrNone").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-                self.delete_collection(parameter("ids").unwrap_or_default(), all_or_none, &user, now)
-            }
-            (Resource::CollectionOf(name), &Method::POST) => {
-                let object = self.visible_object(name, &user)?;
-                self.retrieve_collection(&object, &json_in(request)?, version, &user, now)
-            }
-            (Resource::Query, &Method::GET) => self.query(soql()?, false, request, version, &user, now),
-            (Resource::QueryAll, &Method::GET) => self.query(soql()?, true, request, version, &user, now),
-            (Resource::QueryMore(locator), &Method::GET) => {
-                self.query_more(locator, "query", version, &user, now)
-            }
-            (Resource::QueryAllMore(locator), &Method::GET) => {
-                self.query_more(locator, "queryAll", version, &user, now)
-            }
-            (_, method) => Err(not_allowed(method)),
-        }
+        self.dispatch(resource, &call)
     }
 }
 
 fn not_allowed(method: &Method) -> ApiError {
     let message = format!("HTTP Method '{method}' not allowed.");
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
-}
-
-/// The request's body as JSON, which it must say it is.
-fn json_in(request: &Request) -> Result<Value, ApiError> {
-    let content_type = request.headers().get(http::header::CONTENT_TYPE);
-    let content_type = content_type
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if !content_type.to_ascii_lowercase().starts_with("application/json") {
-        let message =
-            format!("Content-Type header specified in HTTP request is not supported: {content_type}");
-        return Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UNSUPPORTED_MEDIA_TYPE",
-            message,
-        ));
-    }
-    serde_json::from_slice(request.body()).map_err(|error| {
-        ApiError::json_parser(format!(
-            "Unexpected character at [line:{}, column:{}]",
-            error.line(),
-            error.column()
-        ))
-    })
-}
-
-fn record_in(request: &Request) -> Result<Fields, ApiError> {
-    match json_in(request)? {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(ApiError::json_parser(
-            "The HTTP entity body is required, but this request has no entity body.",
-        )),
-    }
 }
 
 /// `GET /services/data`, which needs no session.
@@ -271,17 +185,6 @@ fn versions() -> Response {
         })
         .collect();
     respond(StatusCode::OK, &Value::Array(versions))
-}
-
-fn resources(version: &str) -> Value {
-    let base = format!("/services/data/{version}");
-    json!({
-        "composite": format!("{base}/composite"),
-        "limits": format!("{base}/limits"),
-        "query": format!("{base}/query"),
-        "queryAll": format!("{base}/queryAll"),
-        "sobjects": format!("{base}/sobjects"),
-    })
 }
 
 /// The address that a request was sent to. Loopback is plain HTTP; everything else, TLS.

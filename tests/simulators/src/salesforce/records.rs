@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, no_content, respond};
+use super::external_id::named_twice;
 use super::field::Field;
 use super::query::render;
 use super::schema::Object;
@@ -32,7 +33,7 @@ impl Salesforce {
         let row = self.store.row(&object.name, &id).and_then(|row| row.seen_at(now));
         let row = row.ok_or_else(ApiError::not_found)?;
         if is_deleted(row) {
-            return Err(ApiError::deleted());
+            return Err(self.settings.deleted_record());
         }
         let fields = visible_fields(object, only, user)?;
         Ok(respond(StatusCode::OK, &render(object, row, &fields, version)))
@@ -74,8 +75,7 @@ impl Salesforce {
     ) -> Result<Response, ApiError> {
         let id = own_id(object, id)?;
         if given.keys().any(|key| key.eq_ignore_ascii_case("id")) {
-            let message = "The Id field should not be specified in the sobject data.";
-            return Err(ApiError::on_fields("INVALID_FIELD", message, &["Id"]));
+            return Err(named_twice("Id"));
         }
         let done = self.update(object, &id, given, &Author::api(user), now);
         Ok(done.map_or_else(|errors| refuse(&errors), |()| no_content()))
@@ -134,7 +134,7 @@ pub(crate) fn visible_fields<'a>(
 }
 
 /// All errors of one record, under the status of the first.
-fn refuse(errors: &[ApiError]) -> Response {
+pub(crate) fn refuse(errors: &[ApiError]) -> Response {
     let status = errors
         .first()
         .map_or(StatusCode::BAD_REQUEST, |error| error.status);

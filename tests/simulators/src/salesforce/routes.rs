@@ -31,9 +31,23 @@ pub(crate) enum Resource {
     Objects,
     Object(String),
     Describe(String),
-    Record { object: String, id: String },
+    Record {
+        object: String,
+        id: String,
+    },
+    /// A record by the value of one of its external-id fields.
+    ByExternalId {
+        object: String,
+        field: String,
+        value: String,
+    },
     Collections,
     CollectionOf(String),
+    /// Many records of one object, by the value of an external-id field.
+    CollectionBy {
+        object: String,
+        field: String,
+    },
     Query,
     QueryMore(String),
     QueryAll,
@@ -46,8 +60,8 @@ pub(crate) fn route(request: &Request) -> Route {
     let segments: Vec<String> = request
         .uri()
         .path()
+        .trim_matches('/')
         .split('/')
-        .filter(|segment| !segment.is_empty())
         .map(decoded)
         .collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -76,8 +90,18 @@ fn resource(segments: &[&str]) -> Resource {
             object: owned(object),
             id: owned(id),
         },
+        // The common clients do not encode a slash in a value, and the service takes the rest of the path for it.
+        ["sobjects", object, field, value @ ..] => Resource::ByExternalId {
+            object: owned(object),
+            field: owned(field),
+            value: value.join("/"),
+        },
         ["composite", "sobjects"] => Resource::Collections,
         ["composite", "sobjects", object] => Resource::CollectionOf(owned(object)),
+        ["composite", "sobjects", object, field] => Resource::CollectionBy {
+            object: owned(object),
+            field: owned(field),
+        },
         ["query"] => Resource::Query,
         ["query", locator] => Resource::QueryMore(owned(locator)),
         ["queryAll"] => Resource::QueryAll,
@@ -102,9 +126,18 @@ pub(crate) fn parameters(request: &Request) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The method meant: clients that cannot send `PATCH` send `POST` with `_HttpMethod=PATCH`.
+pub(crate) fn method(request: &Request) -> Method {
+    let meant = (request.method() == Method::POST)
+        .then(|| parameters(request).remove("_HttpMethod"))
+        .flatten()
+        .and_then(|name| name.to_ascii_uppercase().parse().ok());
+    meant.unwrap_or_else(|| request.method().clone())
+}
+
 /// The kind of call that a request is.
 pub(crate) fn kind(request: &Request) -> CallKind {
-    let method = request.method();
+    let method = method(request);
     CallKind::new(match route(request) {
         Route::Token => "salesforce.token",
         Route::UserInfo => "salesforce.userinfo",
@@ -118,9 +151,14 @@ pub(crate) fn kind(request: &Request) -> CallKind {
             Resource::Object(_) if method == Method::POST => "salesforce.record.create",
             Resource::Object(_) => "salesforce.describe.basic",
             Resource::Describe(_) => "salesforce.describe",
+            Resource::Record { .. } if method == Method::POST => "salesforce.record.create",
             Resource::Record { .. } if method == Method::PATCH => "salesforce.record.update",
             Resource::Record { .. } if method == Method::DELETE => "salesforce.record.delete",
             Resource::Record { .. } => "salesforce.record.get",
+            Resource::ByExternalId { .. } if method == Method::GET => "salesforce.record.get",
+            Resource::ByExternalId { .. } if method == Method::DELETE => "salesforce.record.delete",
+            Resource::ByExternalId { .. } => "salesforce.record.upsert",
+            Resource::CollectionBy { .. } => "salesforce.collections.upsert",
             Resource::Collections if method == Method::POST => "salesforce.collections.create",
             Resource::Collections if method == Method::PATCH => "salesforce.collections.update",
             Resource::Collections => "salesforce.collections.delete",

@@ -56,6 +56,7 @@ pub(crate) struct Rules {
     validations: Vec<(ValidationRule, Filter)>,
     triggers: Vec<(Trigger, Option<Filter>)>,
     locks: Vec<RowLock>,
+    upsert_races: u32,
 }
 
 impl Rules {
@@ -77,6 +78,18 @@ impl Rules {
 
     pub fn add_lock(&mut self, lock: RowLock) {
         self.locks.push(lock);
+    }
+
+    /// Has the next upserts of a record that is there not see it, as when another request has just made it.
+    pub fn race_upserts(&mut self, times: u32) {
+        self.upsert_races = times;
+    }
+
+    /// Whether an upsert that found its record is to have looked too early, counting down.
+    pub fn loses_race(&mut self) -> bool {
+        let loses = self.upsert_races > 0;
+        self.upsert_races = self.upsert_races.saturating_sub(1);
+        loses
     }
 
     /// Takes every rule, trigger and lock away.

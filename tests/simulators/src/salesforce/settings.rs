@@ -17,6 +17,27 @@ pub enum WrongType {
     WholeRequest,
 }
 
+/// Under which key the errors of a collection's items tell their code. The vendor's samples have `statusCode`, the errors
+/// of single records `errorCode`; both have been reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ItemErrorKey {
+    /// As in the SOAP API's results.
+    #[default]
+    StatusCode,
+    /// As in single records' errors.
+    ErrorCode,
+}
+
+impl ItemErrorKey {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::StatusCode => "statusCode",
+            Self::ErrorCode => "errorCode",
+        }
+    }
+}
+
 /// The settings of one org, each with a default that suits most tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -39,6 +60,10 @@ pub struct Settings {
     pub row_lock_status: u16,
     /// The `errorCode` of a write to a record that is not there: `NOT_FOUND` or `INVALID_CROSS_REFERENCE_KEY`.
     pub missing_record_code: String,
+    /// The HTTP status of `ENTITY_IS_DELETED`: 404, and 400 has been seen.
+    pub deleted_record_status: u16,
+    /// Under which key a collection's items tell the code of an error.
+    pub item_error_key: ItemErrorKey,
     /// Whether `DUPLICATE_VALUE` names the field and the record that holds the value; `<unknown>` where the user may not
     /// see that record.
     pub duplicates_are_named: bool,
@@ -58,6 +83,8 @@ impl Default for Settings {
             late_commit_seconds: 0,
             row_lock_status: 400,
             missing_record_code: "NOT_FOUND".into(),
+            deleted_record_status: 404,
+            item_error_key: ItemErrorKey::StatusCode,
             duplicates_are_named: true,
             wrong_type_fails: WrongType::PerItem,
         }
@@ -74,6 +101,15 @@ impl Settings {
         ApiError {
             fields: Some(Vec::new()),
             ..ApiError::new(StatusCode::NOT_FOUND, &self.missing_record_code, message)
+        }
+    }
+
+    /// The error of a read or a write of a record in the recycle bin.
+    pub(crate) fn deleted_record(&self) -> ApiError {
+        let status = StatusCode::from_u16(self.deleted_record_status).unwrap_or(StatusCode::NOT_FOUND);
+        ApiError {
+            fields: Some(Vec::new()),
+            ..ApiError::new(status, "ENTITY_IS_DELETED", "entity is deleted")
         }
     }
 }

@@ -6,6 +6,7 @@ mod queries;
 mod rights;
 mod rules;
 mod sessions;
+mod upserts;
 mod writes;
 
 use bytes::Bytes;

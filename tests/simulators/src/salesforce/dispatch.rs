@@ -1,0 +1,226 @@
+//! Which part of the model answers a resource, and what all of them know of the call.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::collections::Verb;
+use super::error::{ApiError, respond};
+use super::routes::{Resource, method, parameters};
+use super::screen::Author;
+use super::users::User;
+use super::{Salesforce, not_allowed};
+use crate::model::{Fields, Request, Response};
+
+/// One request on its way through the model, with who sent it and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub request: &'a Request,
+    /// The API version asked for, as `v62.0`.
+    pub version: &'a str,
+    pub user: &'a Arc<User>,
+    pub now: Timestamp,
+}
+
+impl Call<'_> {
+    /// Who writes what the call writes.
+    pub fn author(&self) -> Author {
+        Author::api(self.user)
+    }
+
+    /// The number of the API version: 62 for `v62.0`.
+    pub fn version_number(&self) -> u32 {
+        let number = self.version.trim_start_matches('v').split('.').next();
+        number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
+    /// A query parameter.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        parameters(self.request).remove(name)
+    }
+
+    /// Whether a query parameter is there and says yes.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.parameter(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
+
+impl Salesforce {
+    /// Answers a request that may be made: by one signed in, within the limits, for a known version.
+    pub(crate) fn dispatch(&mut self, resource: &Resource, call: &Call<'_>) -> Result<Response, ApiError> {
+        let &Call {
+            request,
+            version,
+            user,
+            now,
+        } = call;
+        let ok = |body: &Value| Ok(respond(StatusCode::OK, body));
+        match (resource, method(request)) {
+            (Resource::Root, Method::GET) => ok(&resources(version)),
+            (Resource::Limits, Method::GET) => ok(&self.limits.to_json(now, self.settings.daily_requests)),
+            (Resource::Objects, Method::GET) => ok(&self.describe_global(version, user)),
+            (Resource::Object(name), Method::GET) => ok(&Self::basic_information(
+                &*self.visible_object(name, user)?,
+                version,
+                user,
+            )),
+            (Resource::Describe(name), Method::GET) => {
+                ok(&Self::describe(&*self.visible_object(name, user)?, version, user))
+            }
+            (Resource::Query, Method::GET) => self.query(&soql(call)?, false, request, version, user, now),
+            (Resource::QueryAll, Method::GET) => self.query(&soql(call)?, true, request, version, user, now),
+            (Resource::QueryMore(locator), Method::GET) => {
+                self.query_more(locator, "query", version, user, now)
+            }
+            (Resource::QueryAllMore(locator), Method::GET) => {
+                self.query_more(locator, "queryAll", version, user, now)
+            }
+            (
+                Resource::Object(name)
+                | Resource::Record { object: name, .. }
+                | Resource::ByExternalId { object: name, .. },
+                method,
+            ) => {
+                let object = self.visible_object(name, user)?;
+                self.dispatch_record(resource, &object, &method, call)
+            }
+            (Resource::Collections | Resource::CollectionOf(_) | Resource::CollectionBy { .. }, method) => {
+                self.dispatch_collection(resource, &method, call)
+            }
+            (_, method) => Err(not_allowed(&method)),
+        }
+    }
+
+    fn dispatch_record(
+        &mut self,
+        resource: &Resource,
+        object: &Arc<super::Object>,
+        method: &Method,
+        call: &Call<'_>,
+    ) -> Result<Response, ApiError> {
+        let &Call {
+            request, user, now, ..
+        } = call;
+        match (resource, method) {
+            (Resource::Object(_), &Method::POST) => {
+                Ok(self.create_record(object, &record_in(request)?, call.version, user, now))
+            }
+            // `POST sobjects/X/Id`: an upsert by an id that is not there yet.
+            (Resource::Record { id, .. }, &Method::POST) if id.eq_ignore_ascii_case("id") => {
+                Ok(self.create_record(object, &record_in(request)?, call.version, user, now))
+            }
+            (Resource::Record { id, .. }, &Method::GET) => {
+                let fields = call.parameter("fields");
+                self.get_record(object, id, fields.as_deref(), call.version, user, now)
+            }
+            (Resource::Record { id, .. }, &Method::PATCH) => {
+                self.update_record(object, id, &record_in(request)?, user, now)
+            }
+            (Resource::Record { id, .. }, &Method::DELETE) => self.delete_record(object, id, user, now),
+            (Resource::ByExternalId { field, value, .. }, &Method::GET) => {
+                self.get_by_external_id(object, field, value, call)
+            }
+            (Resource::ByExternalId { field, value, .. }, &Method::PATCH | &Method::POST) => {
+                self.upsert_record(object, field, value, &record_in(request)?, call)
+            }
+            (Resource::ByExternalId { field, value, .. }, &Method::DELETE) => {
+                self.delete_by_external_id(object, field, value, call)
+            }
+            (_, method) => Err(not_allowed(method)),
+        }
+    }
+
+    fn dispatch_collection(
+        &mut self,
+        resource: &Resource,
+        method: &Method,
+        call: &Call<'_>,
+    ) -> Result<Response, ApiError> {
+        let request = call.request;
+        match (resource, method) {
+            (Resource::Collections, &Method::POST) => {
+                self.write_collection(&Verb::Create, &json_in(request)?, call)
+            }
+            (Resource::Collections, &Method::PATCH) => {
+                self.write_collection(&Verb::Update, &json_in(request)?, call)
+            }
+            (Resource::Collections, &Method::DELETE) => {
+                let ids = call.parameter("ids").unwrap_or_default();
+                self.delete_collection(&ids, call.is_set("allOrNone"), call)
+            }
+            (Resource::CollectionBy { object, field }, &Method::PATCH) => {
+                let object = self.visible_object(object, call.user)?;
+                let verb = Verb::upsert(object, field, call.user)?;
+                self.write_collection(&verb, &json_in(request)?, call)
+            }
+            (Resource::CollectionOf(name), &Method::POST) => {
+                let object = self.visible_object(name, call.user)?;
+                self.retrieve_collection(&object, &json_in(request)?, call)
+            }
+            (Resource::CollectionOf(name), &Method::GET) => {
+                let object = self.visible_object(name, call.user)?;
+                let list = |name: &str| -> Option<Value> {
+                    let joined = call.parameter(name)?;
+                    Some(joined.split(',').map(|item| json!(item.trim())).collect())
+                };
+                let body = json!({"ids": list("ids"), "fields": list("fields")});
+                self.retrieve_collection(&object, &body, call)
+            }
+            (_, method) => Err(not_allowed(method)),
+        }
+    }
+}
+
+fn soql(call: &Call<'_>) -> Result<String, ApiError> {
+    let message = "A query string has to be specified";
+    call.parameter("q")
+        .ok_or_else(|| ApiError::bad_request("MALFORMED_QUERY", message))
+}
+
+/// The request's body as JSON, which it must say it is.
+fn json_in(request: &Request) -> Result<Value, ApiError> {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !content_type.to_ascii_lowercase().starts_with("application/json") {
+        let message =
+            format!("Content-Type header specified in HTTP request is not supported: {content_type}");
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            message,
+        ));
+    }
+    serde_json::from_slice(request.body()).map_err(|error| {
+        ApiError::json_parser(format!(
+            "Unexpected character at [line:{}, column:{}]",
+            error.line(),
+            error.column()
+        ))
+    })
+}
+
+/// The request's body as one record.
+fn record_in(request: &Request) -> Result<Fields, ApiError> {
+    match json_in(request)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ApiError::json_parser(
+            "The HTTP entity body is required, but this request has no entity body.",
+        )),
+    }
+}
+
+fn resources(version: &str) -> Value {
+    let base = format!("/services/data/{version}");
+    json!({
+        "composite": format!("{base}/composite"),
+        "limits": format!("{base}/limits"),
+        "query": format!("{base}/query"),
+        "queryAll": format!("{base}/queryAll"),
+        "sobjects": format!("{base}/sobjects"),
+    })
+}

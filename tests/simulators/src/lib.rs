@@ -9,6 +9,7 @@
 pub mod calls;
 pub mod faults;
 pub mod front;
+mod jwt;
 pub mod model;
 pub mod quickstart;
 pub mod salesforce;

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::schema::Schema;
-use super::users::ConnectedApp;
+use super::users::{AppPolicy, ConnectedApp};
 use super::{
-    Author, Cursors, Directory, Field, FieldAccess, Limits, Object, ObjectRights, RowLock, Rules, Salesforce,
-    Sessions, Settings, Store, Trigger, UserState, ValidationRule, ids,
+    Author, Cursors, Directory, Field, FieldAccess, Limits, Object, ObjectRights, RefreshTokens, RowLock,
+    Rules, Salesforce, Sessions, Settings, Store, Trigger, UserState, ValidationRule, ids,
 };
+use crate::jwt::PublicKey;
 use crate::model::{Actor, AdminError};
 
 /// The user that a fresh org's connected app runs as.
@@ -37,6 +38,7 @@ impl Salesforce {
             store: Store::default(),
             directory: Directory::default(),
             sessions: Sessions::default(),
+            refresh_tokens: RefreshTokens::default(),
             rules: Rules::default(),
             limits: Limits::default(),
             cursors: Cursors::default(),
@@ -71,8 +73,40 @@ impl Salesforce {
         let app = ConnectedApp {
             secret: secret.to_owned(),
             run_as: run_as.map(str::to_owned),
+            key: None,
+            policy: AppPolicy::default(),
         };
         self.directory.add_app(client_id, app);
+    }
+
+    /// Gives an app the certificate (or public key) in PEM under which it signs assertions.
+    pub fn set_certificate(&mut self, client_id: &str, pem: &str) -> Result<(), AdminError> {
+        let key = PublicKey::from_pem(pem)
+            .ok_or_else(|| AdminError::Invalid("neither a certificate nor a public key in PEM".into()))?;
+        let app = self.directory.app_mut(client_id);
+        app.ok_or_else(|| unknown_app(client_id))?.key = Some(key);
+        Ok(())
+    }
+
+    /// Sets an app's OAuth policies.
+    pub fn set_app_policy(&mut self, client_id: &str, policy: AppPolicy) -> Result<(), AdminError> {
+        let app = self.directory.app_mut(client_id);
+        app.ok_or_else(|| unknown_app(client_id))?.policy = policy;
+        Ok(())
+    }
+
+    /// A user agrees to an app in the browser: gives the refresh token that the web server flow ends with.
+    pub fn consent(&mut self, client_id: &str, user: &str) -> Result<String, AdminError> {
+        self.directory
+            .app(client_id)
+            .ok_or_else(|| unknown_app(client_id))?;
+        self.directory.user(user).ok_or_else(|| unknown_user(user))?;
+        Ok(self.refresh_tokens.consent(client_id, user))
+    }
+
+    /// Ends every consent: no refresh token works any more. Sessions last until they end.
+    pub fn revoke_consents(&mut self) {
+        self.refresh_tokens.revoke_all();
     }
 
     /// Locks, deactivates or restores a user.
@@ -225,4 +259,8 @@ impl Salesforce {
 
 fn unknown_user(name: &str) -> AdminError {
     AdminError::Invalid(format!("no user named {name:?}"))
+}
+
+fn unknown_app(client_id: &str) -> AdminError {
+    AdminError::Invalid(format!("no connected app {client_id:?}"))
 }

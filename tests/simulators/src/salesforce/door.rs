@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::{Field, FieldAccess, ObjectRights, Salesforce, UserState, ids};
+use super::{AppPolicy, Field, FieldAccess, ObjectRights, Salesforce, UserState, ids};
 use crate::model::{Admin, AdminError, Fields};
 
 impl Admin for Salesforce {
@@ -78,12 +78,13 @@ impl Admin for Salesforce {
     /// | action | body |
     /// |---|---|
     /// | `users` | `{user, password?, state?}`; an unknown user is added |
-    /// | `apps` | `{clientId, secret, runAs?}` |
+    /// | `apps` | `{clientId, secret, runAs?, certificate?, policy?}`, as `AppPolicy` |
+    /// | `consents` | `{clientId, user}`; answers `{refreshToken}` |
     /// | `fields` | `{object, field: {name, type, …}}`, keys as in `describe` |
     /// | `objects` | `{name, label}` |
     /// | `access` | `{user, object, field, access: hidden \| readOnly \| write}` or `{user, object, rights: {read, create, update, delete}}` |
     /// | `validation-rules`, `triggers`, `row-locks` | `ValidationRule`, `Trigger`, `RowLock` |
-    /// | `clear-rules`, `revoke-sessions`, `drop-cursors` | nothing |
+    /// | `clear-rules`, `revoke-sessions`, `revoke-consents`, `drop-cursors` | nothing |
     /// | `requests-used-elsewhere`, `upsert-races` | a number |
     /// | `settings` | any of the keys of `Settings` |
     fn administer(&mut self, action: &str, body: &Value, _: Timestamp) -> Result<Value, AdminError> {
@@ -92,6 +93,14 @@ impl Admin for Salesforce {
             "apps" => {
                 let app: AppBody = read(body)?;
                 self.add_connected_app(&app.client_id, &app.secret, app.run_as.as_deref());
+                if let Some(pem) = &app.certificate {
+                    self.set_certificate(&app.client_id, pem)?;
+                }
+                self.set_app_policy(&app.client_id, app.policy)?;
+            }
+            "consents" => {
+                let asked: ConsentBody = read(body)?;
+                return Ok(json!({"refreshToken": self.consent(&asked.client_id, &asked.user)?}));
             }
             "fields" => {
                 let body: FieldBody = read(body)?;
@@ -107,6 +116,7 @@ impl Admin for Salesforce {
             "row-locks" => self.lock_row(read(body)?),
             "clear-rules" => self.clear_rules(),
             "revoke-sessions" => self.revoke_sessions(),
+            "revoke-consents" => self.revoke_consents(),
             "drop-cursors" => self.drop_cursors(),
             "requests-used-elsewhere" => self.set_requests_used_elsewhere(read(body)?),
             "upsert-races" => self.race_upserts(read(body)?),
@@ -173,6 +183,16 @@ struct AppBody {
     client_id: String,
     secret: String,
     run_as: Option<String>,
+    certificate: Option<String>,
+    #[serde(default)]
+    policy: AppPolicy,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ConsentBody {
+    client_id: String,
+    user: String,
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@
 //! | file | what lives there |
 //! |---|---|
 //! | `routes`, `dispatch` | what a path and a method ask for, the kind of call it counts as, and who answers it |
-//! | `oauth`, `users`, `limits` | signing in and sessions; rights; the day's allowance |
+//! | `oauth/`, `users`, `limits` | signing in and sessions; rights; the day's allowance |
 //! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
 //! | `soql/`, `query` | the query language; rows in pages |
 //! | `records`, `external_id`, `collections` | one record a call, by id or by a key of the customer's; and many |
@@ -51,7 +51,7 @@ use self::dispatch::Call;
 use self::error::{ApiError, respond};
 pub use self::field::{Field, FieldType, PicklistValue};
 use self::limits::Limits;
-use self::oauth::Sessions;
+use self::oauth::{RefreshTokens, Sessions};
 use self::query::Cursors;
 use self::routes::{Resource, Route, route};
 use self::rules::Rules;
@@ -59,10 +59,10 @@ pub use self::rules::{RowLock, Trigger, ValidationRule};
 pub use self::schema::Object;
 use self::schema::Schema;
 use self::screen::Author;
-pub use self::settings::{ItemErrorKey, Settings, WrongType};
+pub use self::settings::{ItemErrorKey, SessionRefusal, Settings, WrongType};
 use self::store::Store;
 use self::users::Directory;
-pub use self::users::{FieldAccess, ObjectRights, UserState};
+pub use self::users::{AppPolicy, FieldAccess, ObjectRights, UserState};
 use crate::calls::CallKind;
 use crate::model::{Model, Request, Response, Write};
 
@@ -81,6 +81,7 @@ pub struct Salesforce {
     store: Store,
     directory: Directory,
     sessions: Sessions,
+    refresh_tokens: RefreshTokens,
     rules: Rules,
     limits: Limits,
     cursors: Cursors,
@@ -98,8 +99,9 @@ impl Model for Salesforce {
             (Route::Token, &Method::POST) => self.token(request, now),
             (Route::UserInfo, &Method::GET | &Method::POST) => self.user_info(request, now),
             (Route::Revoke, &Method::POST) => self.revoke(request),
+            (Route::Soap(version), &Method::POST) => self.soap(&version, request, now),
             (Route::Versions, &Method::GET) => versions(),
-            (Route::Token | Route::UserInfo | Route::Revoke | Route::Versions, method) => {
+            (Route::Token | Route::UserInfo | Route::Revoke | Route::Soap(_) | Route::Versions, method) => {
                 not_allowed(method).into()
             }
             (Route::Data { version, resource }, _) => {
@@ -141,7 +143,7 @@ impl Salesforce {
         if !known || *resource == Resource::Nothing {
             return Err(ApiError::not_found());
         }
-        let user = self.authenticate(request, now)?;
+        let user = self.authenticate_for_rest(request, now)?;
         if self.limits.used(now) >= self.settings.daily_requests {
             let message = "TotalRequests Limit exceeded.";
             return Err(ApiError::new(

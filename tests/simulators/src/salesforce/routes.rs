@@ -14,6 +14,8 @@ pub(crate) enum Route {
     Token,
     UserInfo,
     Revoke,
+    /// The SOAP API's partner endpoint of a version, as `62.0`.
+    Soap(String),
     Versions,
     /// A resource of the REST API, and the version asked for, as `v62.0`.
     Data {
@@ -69,6 +71,7 @@ pub(crate) fn route(request: &Request) -> Route {
         ["services", "oauth2", "token"] => Route::Token,
         ["services", "oauth2", "userinfo"] => Route::UserInfo,
         ["services", "oauth2", "revoke"] => Route::Revoke,
+        ["services", "Soap", "u", version, ..] => Route::Soap((*version).to_owned()),
         ["services", "data"] => Route::Versions,
         ["services", "data", version, rest @ ..] => Route::Data {
             version: (*version).to_owned(),
@@ -142,6 +145,7 @@ pub(crate) fn kind(request: &Request) -> CallKind {
         Route::Token => "salesforce.token",
         Route::UserInfo => "salesforce.userinfo",
         Route::Revoke => "salesforce.revoke",
+        Route::Soap(_) => "salesforce.soap",
         Route::Versions => "salesforce.versions",
         Route::Nothing => "salesforce.unknown",
         Route::Data { resource, .. } => match resource {

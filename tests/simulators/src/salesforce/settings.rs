@@ -38,6 +38,20 @@ impl ItemErrorKey {
     }
 }
 
+/// Sessions that the token endpoint gives and the REST API does not take, in the two texts that a new token does not
+/// cure (jsforce knows them).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SessionRefusal {
+    /// Every session is taken.
+    #[default]
+    None,
+    /// `This session is not valid for use with the REST API`.
+    NotForRestApi,
+    /// `Connected app is not attached to Agent`.
+    NotAttachedToAgent,
+}
+
 /// The settings of one org, each with a default that suits most tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -48,6 +62,18 @@ pub struct Settings {
     pub instance_url: Option<String>,
     /// How long a session lasts, in seconds.
     pub session_seconds: i64,
+    /// Sessions that no new token cures.
+    pub session_refusal: SessionRefusal,
+    /// Token requests count as sent to `login.salesforce.com`, where client credentials are not served. By their host
+    /// they count so anyway; this is for tests that have no such host.
+    pub asked_at_login_host: bool,
+    /// Whether *Allow OAuth Username-Password Flows* is on; new orgs have it off.
+    pub username_password_flow: bool,
+    /// The `aud` of assertions, besides the org's own address: `https://login.salesforce.com`, or in a sandbox
+    /// `https://test.salesforce.com`.
+    pub audience: String,
+    /// How far ahead the `exp` of an assertion may be, in seconds.
+    pub longest_assertion_seconds: i64,
     /// Requests allowed in 24 hours.
     pub daily_requests: u64,
     /// Most rows in a page of a query. The service may always give fewer than the client hoped for.
@@ -77,6 +103,11 @@ impl Default for Settings {
             organization_id: "00D5g0000004XyZEAU".into(),
             instance_url: None,
             session_seconds: 7200,
+            session_refusal: SessionRefusal::None,
+            asked_at_login_host: false,
+            username_password_flow: true,
+            audience: "https://login.salesforce.com".into(),
+            longest_assertion_seconds: 300,
             daily_requests: 100_000,
             largest_page: 2000,
             cursor_seconds: 900,

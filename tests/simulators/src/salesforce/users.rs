@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::jwt::PublicKey;
+
 /// Whether a user can sign in and use the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,12 +113,38 @@ pub enum FieldAccess {
     Write,
 }
 
-/// A connected app: what the client-credentials flow signs in with.
+/// A connected app: what OAuth flows sign in with.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectedApp {
     pub secret: String,
     /// The user that client credentials run as; without one that flow is not enabled.
     pub run_as: Option<String>,
+    /// The key under which assertions are signed; without one the JWT bearer flow is not enabled.
+    pub key: Option<PublicKey>,
+    pub policy: AppPolicy,
+}
+
+/// The OAuth policies of a connected app.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AppPolicy {
+    /// The users that an administrator has approved for it; absent where every user may authorize it.
+    pub approved_users: Option<BTreeSet<String>>,
+    /// *Refresh Token Rotation*: each use of a refresh token gives a new one and kills the old one at once. Use of a
+    /// dead one ends the consent.
+    pub rotates_refresh_tokens: bool,
+    /// *Require Secret for Refresh Token Flow*.
+    pub secret_for_refresh: bool,
+}
+
+impl Default for AppPolicy {
+    fn default() -> Self {
+        Self {
+            approved_users: None,
+            rotates_refresh_tokens: false,
+            secret_for_refresh: true,
+        }
+    }
 }
 
 /// All users and apps of one org, by name and by client id.
@@ -151,6 +179,10 @@ impl Directory {
 
     pub fn app(&self, client_id: &str) -> Option<&ConnectedApp> {
         self.apps.get(client_id)
+    }
+
+    pub fn app_mut(&mut self, client_id: &str) -> Option<&mut ConnectedApp> {
+        self.apps.get_mut(client_id)
     }
 
     pub fn add_app(&mut self, client_id: &str, app: ConnectedApp) {

@@ -9,7 +9,8 @@
 //! | `column` | `{table, column}`; a column is `{name, type, …}` |
 //! | `choice` | `{table, element, value, label, sequence?, inactive?}` |
 //! | `property` | `{name, value}` |
-//! | `client` | `{clientId, secret, applicationUser?}` |
+//! | `client` | `{clientId, secret, applicationUser?, certificate?, keyId?}` |
+//! | `consent` | `{clientId, userName}`; answers `{refreshToken}` |
 //! | `acl`, `removeAcls` | an [`Acl`]; `{table, field?, operation}` |
 //! | `rule`, `removeRule` | a [`BusinessRule`]; `{name}` |
 //! | `policy` | a [`DataPolicy`] |
@@ -106,6 +107,16 @@ struct ClientBody {
     client_id: String,
     secret: String,
     application_user: Option<String>,
+    /// PEM, for the JWT grant.
+    certificate: Option<String>,
+    key_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ConsentBody {
+    client_id: String,
+    user_name: String,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +183,17 @@ impl ServiceNow {
                     &client.secret,
                     client.application_user.as_deref(),
                 );
+                if let Some(pem) = &client.certificate
+                    && !self.verify_assertions_with(&client.client_id, pem, client.key_id.as_deref())
+                {
+                    let message = "neither a certificate nor a public key in PEM";
+                    return Err(AdminError::Invalid(message.to_owned()));
+                }
+            }
+            "consent" => {
+                let asked: ConsentBody = read(body)?;
+                let token = self.consent(&asked.client_id, &asked.user_name, now);
+                return Ok(json!({"refreshToken": token}));
             }
             "acl" => self.add_acl(read::<Acl>(body)?),
             "removeAcls" => {

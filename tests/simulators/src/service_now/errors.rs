@@ -8,6 +8,9 @@ use serde_json::json;
 use super::answer;
 use crate::model::Response;
 
+/// The detail of an answer that asks for a second factor, which the header `X-MFA_TOKEN` tells too.
+const SECOND_FACTOR: &str = "Multi-factor authentication token is required";
+
 /// One error answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
@@ -29,6 +32,15 @@ impl ApiError {
     pub(super) fn not_authenticated() -> Self {
         let detail = Some("Required to provide Auth information");
         Self::new(StatusCode::UNAUTHORIZED, "User Not Authenticated", detail)
+    }
+
+    /// A password alone is not enough for this user.
+    pub(super) fn second_factor() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "User Not Authenticated",
+            Some(SECOND_FACTOR),
+        )
     }
 
     /// The user may not use the table at all.
@@ -146,6 +158,9 @@ impl ApiError {
         let mut response = answer::json(self.status, &body);
         if self.status == StatusCode::UNAUTHORIZED {
             answer::set(&mut response, "www-authenticate", "BASIC realm=\"Service-now\"");
+        }
+        if self.detail.as_deref() == Some(SECOND_FACTOR) {
+            answer::set(&mut response, "x-mfa_token", "invalid");
         }
         response
     }

@@ -50,7 +50,9 @@ pub use acl::{Acl, Grant, Operation};
 pub use rules::{Action, BusinessRule, DataPolicy, On, When};
 pub use schema::{Choice, ChoiceMode, Column, InternalType, ReferenceKey, Schema, Table};
 pub use store::Values;
-pub use switches::{ChosenSysId, DeniedTable, InvalidQuery, RateLimit, SessionQueue, Switches};
+pub use switches::{
+    AssertionAudience, ChosenSysId, DeniedTable, InvalidQuery, RateLimit, SessionQueue, Switches,
+};
 
 use http::Method;
 use jiff::Timestamp;
@@ -75,6 +77,8 @@ pub struct ServiceNow {
     /// Roles by lower-case user name.
     roles: BTreeMap<String, BTreeSet<String>>,
     oauth: oauth::OAuth,
+    /// Failed sign-ins in a row by lower-case user name.
+    failed_sign_ins: BTreeMap<String, u32>,
     rules: rules::Rules,
     traffic: traffic::Traffic,
     writes: Vec<Write>,
@@ -99,6 +103,7 @@ impl ServiceNow {
             acls: acl::Acls::standard(),
             roles: BTreeMap::new(),
             oauth: oauth::OAuth::default(),
+            failed_sign_ins: BTreeMap::new(),
             rules: rules::Rules::default(),
             traffic: traffic::Traffic::default(),
             writes: Vec::new(),

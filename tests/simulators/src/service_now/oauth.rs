@@ -1,5 +1,5 @@
-//! `/oauth_token.do`: password, refresh-token and client-credentials grants (ServiceNow docs: OAuth API request
-//! parameters). Form-encoded requests only.
+//! `/oauth_token.do`: password, refresh-token, client-credentials and JWT bearer grants (ServiceNow docs: OAuth API
+//! request parameters, JSON Web token bearer grant). Form-encoded requests only.
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -10,10 +10,12 @@ use super::answer;
 use super::clock;
 use super::ids::Ids;
 use super::request::Call;
+use super::switches::{AssertionAudience, Switches};
+use crate::jwt::{self, Claims, PublicKey};
 use crate::model::Response;
 
-/// Life of an access token in seconds.
-const ACCESS_SECONDS: i64 = 1800;
+/// How far the clocks of client and instance may be apart, in seconds (ServiceNow docs: JWT provider, clock skew).
+const CLOCK_SKEW: i64 = 300;
 /// Life of a refresh token in seconds: 100 days.
 const REFRESH_SECONDS: i64 = 8_640_000;
 
@@ -22,6 +24,8 @@ struct Client {
     secret: String,
     /// The "OAuth Application User" that client credentials act as.
     application_user: Option<String>,
+    /// The key of its JWT verifier map, and the name (`kid`) that map gives it; without one there is no JWT grant.
+    key: Option<(PublicKey, Option<String>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -123,8 +127,37 @@ impl OAuth {
         let client = Client {
             secret: secret.to_owned(),
             application_user: application_user.map(str::to_owned),
+            key: None,
         };
         self.clients.insert(client_id.to_owned(), client);
+    }
+
+    /// Adds a JWT verifier map; false where the client or the key is none.
+    pub(super) fn verify_with(&mut self, client_id: &str, pem: &str, key_id: Option<&str>) -> bool {
+        let (Some(client), Some(key)) = (self.clients.get_mut(client_id), PublicKey::from_pem(pem)) else {
+            return false;
+        };
+        client.key = Some((key, key_id.map(str::to_owned)));
+        true
+    }
+
+    /// A user agrees to a client in the browser: gives the refresh token that the authorization code grant ends with.
+    pub(super) fn consent(
+        &mut self,
+        client_id: &str,
+        user_name: &str,
+        now: Timestamp,
+        ids: &mut Ids,
+    ) -> String {
+        let refresh = ids.next();
+        let token = Token {
+            user_name: user_name.to_owned(),
+            client_id: client_id.to_owned(),
+            refresh: None,
+            expires: clock::later(now, REFRESH_SECONDS),
+        };
+        self.refresh.insert(refresh.clone(), token);
+        refresh
     }
 
     /// Ends every token, as an administrator can.
@@ -147,7 +180,8 @@ impl OAuth {
     pub(super) fn user_for(
         &self,
         asked: &Asked,
-        client_credentials_enabled: bool,
+        switches: &Switches,
+        instance_url: &str,
         now: Timestamp,
     ) -> Result<User, Refused> {
         let client = self
@@ -166,7 +200,8 @@ impl OAuth {
                 live.map(|token| User::Known(token.user_name.clone()))
                     .ok_or(Refused::InvalidGrant)
             }
-            "client_credentials" if client_credentials_enabled => client
+            jwt::GRANT => by_assertion(asked, client, switches.assertion_audience, instance_url, now),
+            "client_credentials" if switches.client_credentials_enabled => client
                 .application_user
                 .clone()
                 .map(User::Known)
@@ -176,11 +211,12 @@ impl OAuth {
     }
 
     /// Answers with a token for the user. Within the life of an access token the password grant returns the same one
-    /// (ServiceNow docs); a refresh always makes a new one and keeps the refresh token.
+    /// (ServiceNow docs); a refresh always makes a new one, and keeps the refresh token unless they rotate.
     pub(super) fn issue(
         &mut self,
         asked: &Asked,
         user_name: &str,
+        switches: &Switches,
         now: Timestamp,
         ids: &mut Ids,
     ) -> Response {
@@ -197,6 +233,10 @@ impl OAuth {
             .map(|(access, token)| (access.clone(), token.clone()));
         let (access, token) = current.unwrap_or_else(|| {
             let refresh = match asked.grant.as_str() {
+                "refresh_token" if switches.rotates_refresh_tokens => {
+                    self.refresh.remove(asked.field("refresh_token"));
+                    Some(ids.next())
+                }
                 "refresh_token" => Some(asked.field("refresh_token").to_owned()),
                 "password" => Some(ids.next()),
                 _ => None,
@@ -205,7 +245,7 @@ impl OAuth {
                 user_name: user_name.to_owned(),
                 client_id: asked.client_id.clone(),
                 refresh,
-                expires: clock::later(now, ACCESS_SECONDS),
+                expires: clock::later(now, switches.access_token_seconds),
             };
             (ids.next(), token)
         });
@@ -226,5 +266,35 @@ impl OAuth {
         body["expires_in"] = json!(seconds.max(0));
         self.access.insert(access, token);
         answer::json(StatusCode::OK, &body)
+    }
+}
+
+/// Whom an assertion speaks for: `iss` and `aud` name the client, `sub` the user, and the key is the one of the
+/// client's JWT verifier map.
+fn by_assertion(
+    asked: &Asked,
+    client: &Client,
+    audience: AssertionAudience,
+    instance_url: &str,
+    now: Timestamp,
+) -> Result<User, Refused> {
+    let (key, key_id) = client.key.as_ref().ok_or(Refused::InvalidGrant)?;
+    let claims = Claims::proven(asked.field("assertion"), key).ok_or(Refused::InvalidGrant)?;
+    let named = key_id.is_none() || claims.key_id == *key_id;
+    let endpoint = format!("{instance_url}/oauth_token.do");
+    let meant = match audience {
+        AssertionAudience::ClientId => claims.text("aud") == asked.client_id,
+        AssertionAudience::TokenEndpoint => claims.text("aud") == endpoint,
+    };
+    let lasts = claims
+        .seconds("exp")
+        .is_some_and(|expires| expires > now.as_second() - CLOCK_SKEW);
+    let begun = claims
+        .seconds("iat")
+        .is_none_or(|issued| issued < now.as_second() + CLOCK_SKEW);
+    if named && meant && lasts && begun && claims.text("iss") == asked.client_id {
+        Ok(User::Known(claims.text("sub").to_owned()))
+    } else {
+        Err(Refused::InvalidGrant)
     }
 }

@@ -101,6 +101,17 @@ impl ServiceNow {
         self.oauth.register(client_id, secret, application_user);
     }
 
+    /// Gives a client a JWT verifier map: the certificate (or public key) in PEM under which it signs assertions, and
+    /// the `kid` that they must name; false where there is no such client or no key in the PEM.
+    pub fn verify_assertions_with(&mut self, client_id: &str, pem: &str, key_id: Option<&str>) -> bool {
+        self.oauth.verify_with(client_id, pem, key_id)
+    }
+
+    /// A user agrees to a client in the browser: gives the refresh token that the authorization code grant ends with.
+    pub fn consent(&mut self, client_id: &str, user_name: &str, now: Timestamp) -> String {
+        self.oauth.consent(client_id, user_name, now, &mut self.ids)
+    }
+
     /// Ends every access token; refresh tokens live on.
     pub fn expire_access_tokens(&mut self) {
         self.oauth.expire_access_tokens();
@@ -165,7 +176,7 @@ impl ServiceNow {
     }
 
     /// Puts a row of a table that describes the instance; it is as old as the instance.
-    fn put_meta(&mut self, table: &str, mut row: Values) {
+    pub(super) fn put_meta(&mut self, table: &str, mut row: Values) {
         let sys_id = row.get("sys_id").cloned().unwrap_or_else(|| self.ids.next());
         let stamp = clock::stamp(self.born);
         for (column, value) in [

@@ -3,6 +3,8 @@
 //! The defaults are a current instance as the vendor documents it, with nothing going wrong. What the network and the
 //! edge do (lost answers, HTML pages, 429 and 5xx, 202) are faults of the simulator in front of the model.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// What an instance does with a query condition on a field that does not exist or may not be read.
@@ -37,6 +39,16 @@ pub enum ChosenSysId {
     Ignored,
     /// It does for admins: `glide.rest.table_api.admin_only_sys_fields` is true.
     AdminOnly,
+}
+
+/// The `aud` that an assertion must have; the vendor's pages name both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AssertionAudience {
+    /// The client id.
+    ClientId,
+    /// The address of the token endpoint.
+    TokenEndpoint,
 }
 
 /// What happens to requests that share a session cookie.
@@ -91,6 +103,17 @@ pub struct Switches {
     pub reset_password_mandatory: bool,
     /// `glide.oauth.inbound.client.credential.grant_type.enabled`.
     pub client_credentials_enabled: bool,
+    /// Each use of a refresh token gives a new one and kills the old one at once.
+    pub rotates_refresh_tokens: bool,
+    /// The life of access tokens, in seconds.
+    pub access_token_seconds: i64,
+    /// The `aud` of assertions.
+    pub assertion_audience: AssertionAudience,
+    /// So many failed sign-ins of a user in a row lock the account (the security lock-out of the instance); never
+    /// when absent.
+    pub lock_out_after: Option<u32>,
+    /// Users who must give a second factor, by `user_name`: their password alone is 401 with `X-MFA_TOKEN: invalid`.
+    pub multi_factor_users: BTreeSet<String>,
     /// Deletions are written to `sys_audit_delete`.
     pub audits_deletes: bool,
     /// An undeleted row counts as updated; otherwise it comes back with its old stamps.
@@ -127,6 +150,11 @@ impl Default for Switches {
             shuffles_ties: false,
             reset_password_mandatory: true,
             client_credentials_enabled: true,
+            rotates_refresh_tokens: false,
+            access_token_seconds: 1800,
+            assertion_audience: AssertionAudience::ClientId,
+            lock_out_after: None,
+            multi_factor_users: BTreeSet::new(),
             audits_deletes: true,
             undelete_bumps: false,
             close_policy: true,

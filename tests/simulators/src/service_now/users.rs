@@ -42,8 +42,11 @@ impl Principal {
 
 impl ServiceNow {
     /// The user a request comes from, by basic credentials or a token.
-    pub(super) fn authenticate(&self, call: &Call<'_>, now: Timestamp) -> Result<Principal, ApiError> {
+    pub(super) fn authenticate(&mut self, call: &Call<'_>, now: Timestamp) -> Result<Principal, ApiError> {
         let user_name = if let Some((user_name, password)) = call.basic() {
+            if self.needs_second_factor(&user_name) {
+                return Err(ApiError::second_factor());
+            }
             self.check_password(&user_name, &password).then_some(user_name)
         } else {
             let token = call.bearer().and_then(|token| self.oauth.user_of(token, now));
@@ -56,13 +59,31 @@ impl ServiceNow {
             .ok_or_else(ApiError::not_authenticated)
     }
 
-    /// Whether the password is right and the user may sign in at all.
-    pub(super) fn check_password(&self, user_name: &str, password: &str) -> bool {
+    /// Whether the password is right and the user may sign in at all. Enough failures in a row lock the account, where
+    /// the instance has it so.
+    pub(super) fn check_password(&mut self, user_name: &str, password: &str) -> bool {
         let right = self.user(user_name).is_some_and(|row| {
             row.get("user_password")
                 .is_some_and(|known| !known.is_empty() && known == password)
         });
-        right && self.may_sign_in(user_name)
+        let user = user_name.to_lowercase();
+        if right && self.may_sign_in(user_name) {
+            self.failed_sign_ins.remove(&user);
+            return true;
+        }
+        let failed = self.failed_sign_ins.entry(user).or_default();
+        *failed += 1;
+        if self.switches.lock_out_after.is_some_and(|most| *failed >= most)
+            && let Some(mut row) = self.user(user_name).cloned()
+        {
+            row.insert("locked_out".to_owned(), "true".to_owned());
+            self.put_meta("sys_user", row);
+        }
+        false
+    }
+
+    fn needs_second_factor(&self, user_name: &str) -> bool {
+        self.switches.multi_factor_users.contains(user_name)
     }
 
     /// Active, not locked out, and not told to reset the password where the instance enforces that for API requests.
@@ -131,17 +152,18 @@ impl ServiceNow {
         };
         let user_name = match self
             .oauth
-            .user_for(&asked, self.switches.client_credentials_enabled, now)
+            .user_for(&asked, &self.switches, &self.instance_url, now)
         {
             Ok(oauth::User::Known(user_name)) if self.may_sign_in(&user_name) => user_name,
             Ok(oauth::User::WithPassword { user_name, password })
-                if self.check_password(&user_name, &password) =>
+                if !self.needs_second_factor(&user_name) && self.check_password(&user_name, &password) =>
             {
                 user_name
             }
             Ok(_) => return oauth::Refused::AccessDenied.response(),
             Err(refused) => return refused.response(),
         };
-        self.oauth.issue(&asked, &user_name, now, &mut self.ids)
+        self.oauth
+            .issue(&asked, &user_name, &self.switches, now, &mut self.ids)
     }
 }

@@ -1,6 +1,7 @@
 //! What the org promises over its API, a promise a test.
 
 mod describes;
+mod grants;
 mod paging;
 mod queries;
 mod rights;

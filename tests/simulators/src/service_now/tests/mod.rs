@@ -8,6 +8,7 @@
 mod access;
 mod automation;
 mod batch;
+mod grants;
 mod hazards;
 mod keyset;
 mod reading;

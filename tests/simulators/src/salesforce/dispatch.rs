@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::collections::Verb;
+use super::conditional::{Version, not_modified};
 use super::error::{ApiError, respond};
 use super::routes::{Resource, method, parameters};
 use super::screen::Author;
@@ -61,14 +62,23 @@ impl Salesforce {
         match (resource, method(request)) {
             (Resource::Root, Method::GET) => ok(&resources(version)),
             (Resource::Limits, Method::GET) => ok(&self.limits.to_json(now, self.settings.daily_requests)),
-            (Resource::Objects, Method::GET) => ok(&self.describe_global(version, user)),
+            (Resource::Objects, Method::GET) => {
+                let version = Version::of_date(self.schema.modified(None));
+                Ok(unless_known(&version, call, || {
+                    self.describe_global(call.version, user)
+                }))
+            }
             (Resource::Object(name), Method::GET) => ok(&Self::basic_information(
                 &*self.visible_object(name, user)?,
                 version,
                 user,
             )),
             (Resource::Describe(name), Method::GET) => {
-                ok(&Self::describe(&*self.visible_object(name, user)?, version, user))
+                let object = self.visible_object(name, user)?;
+                let version = Version::of_date(self.schema.modified(Some(&object.name)));
+                Ok(unless_known(&version, call, || {
+                    Self::describe(&object, call.version, user)
+                }))
             }
             (Resource::Query, Method::GET) => self.query(&soql(call)?, false, request, version, user, now),
             (Resource::QueryAll, Method::GET) => self.query(&soql(call)?, true, request, version, user, now),
@@ -81,7 +91,9 @@ impl Salesforce {
             (
                 Resource::Object(name)
                 | Resource::Record { object: name, .. }
-                | Resource::ByExternalId { object: name, .. },
+                | Resource::ByExternalId { object: name, .. }
+                | Resource::Updated(name)
+                | Resource::Deleted(name),
                 method,
             ) => {
                 let object = self.visible_object(name, user)?;
@@ -112,13 +124,12 @@ impl Salesforce {
             (Resource::Record { id, .. }, &Method::POST) if id.eq_ignore_ascii_case("id") => {
                 Ok(self.create_record(object, &record_in(request)?, call.version, user, now))
             }
-            (Resource::Record { id, .. }, &Method::GET) => {
-                let fields = call.parameter("fields");
-                self.get_record(object, id, fields.as_deref(), call.version, user, now)
-            }
+            (Resource::Record { id, .. }, &Method::GET) => self.get_record(object, id, call),
             (Resource::Record { id, .. }, &Method::PATCH) => {
-                self.update_record(object, id, &record_in(request)?, user, now)
+                self.update_record(object, id, &record_in(request)?, call)
             }
+            (Resource::Updated(_), &Method::GET) => self.updated(object, call),
+            (Resource::Deleted(_), &Method::GET) => self.deleted(object, call),
             (Resource::Record { id, .. }, &Method::DELETE) => self.delete_record(object, id, user, now),
             (Resource::ByExternalId { field, value, .. }, &Method::GET) => {
                 self.get_by_external_id(object, field, value, call)
@@ -172,6 +183,17 @@ impl Salesforce {
             (_, method) => Err(not_allowed(method)),
         }
     }
+}
+
+/// A description, unless the client has it.
+fn unless_known(version: &Version, call: &Call<'_>, describe: impl FnOnce() -> Value) -> Response {
+    let mut response = if version.is_known(call.request.headers()) {
+        not_modified()
+    } else {
+        respond(StatusCode::OK, &describe())
+    };
+    version.tell(&mut response);
+    response
 }
 
 fn soql(call: &Call<'_>) -> Result<String, ApiError> {

@@ -28,14 +28,34 @@ const BOOKKEEPING: [&str; 8] = [
 ];
 
 /// One write on its way through the save order.
-struct Save<'a> {
-    object: &'a Object,
-    id: &'a str,
+pub(crate) struct Save<'a> {
+    pub object: &'a Object,
+    pub id: &'a str,
     /// The record as it stood; `None` for a new one.
-    before: Option<&'a Fields>,
-    author: &'a Author,
-    kind: WriteKind,
-    now: Timestamp,
+    pub before: Option<&'a Fields>,
+    pub author: &'a Author,
+    pub kind: WriteKind,
+    pub now: Timestamp,
+}
+
+impl<'a> Save<'a> {
+    /// A write of the record as a whole: nothing is told of its fields.
+    pub fn of_whole(
+        object: &'a Object,
+        id: &'a str,
+        author: &'a Author,
+        kind: WriteKind,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            object,
+            id,
+            before: None,
+            author,
+            kind,
+            now,
+        }
+    }
 }
 
 impl Salesforce {
@@ -125,15 +145,14 @@ impl Salesforce {
         self.save(&save, record)
     }
 
-    /// Moves a record to the recycle bin.
-    pub(crate) fn delete(
+    /// A record as it stands, if the author may delete it now.
+    pub(crate) fn deletable(
         &mut self,
-        object: &Arc<Object>,
+        object: &Object,
         id: &str,
         author: &Author,
-        now: Timestamp,
-    ) -> Result<(), Vec<ApiError>> {
-        let mut record = self.live_row(object, id)?;
+    ) -> Result<Fields, Vec<ApiError>> {
+        let record = self.live_row(object, id)?;
         if !object.deletable || !author.may(&object.name, |rights| rights.delete) {
             let message = "insufficient access rights on object id";
             return Err(vec![ApiError::on_fields(
@@ -143,54 +162,7 @@ impl Salesforce {
             )]);
         }
         self.unless_locked(id)?;
-        record.insert("IsDeleted".into(), Value::Bool(true));
-        self.commit(
-            &Save {
-                object,
-                id,
-                before: None,
-                author,
-                kind: WriteKind::Deleted,
-                now,
-            },
-            record,
-        );
-        Ok(())
-    }
-
-    /// Takes a record out of the recycle bin, under its old id.
-    pub(crate) fn undelete(
-        &mut self,
-        object: &Arc<Object>,
-        id: &str,
-        author: &Author,
-        now: Timestamp,
-    ) -> Result<(), Vec<ApiError>> {
-        let row = self.store.row(&object.name, id).filter(|row| row.is_deleted());
-        let Some(mut record) = row.map(|row| row.fields.clone()) else {
-            let message = "entity is not in the recycle bin";
-            return Err(vec![ApiError::on_fields("UNDELETE_FAILED", message, &[])]);
-        };
-        // What another record took meanwhile is lost to this one.
-        for field in object.fields.iter().filter(|field| field.unique) {
-            let value = record.get(&field.name).cloned().unwrap_or_default();
-            if self.store.holder(&object.name, field, &value, id).is_some() {
-                record.insert(field.name.clone(), Value::Null);
-            }
-        }
-        record.insert("IsDeleted".into(), Value::Bool(false));
-        self.commit(
-            &Save {
-                object,
-                id,
-                before: None,
-                author,
-                kind: WriteKind::Undeleted,
-                now,
-            },
-            record,
-        );
-        Ok(())
+        Ok(record)
     }
 
     fn live_row(&self, object: &Object, id: &str) -> Result<Fields, Vec<ApiError>> {
@@ -263,7 +235,7 @@ impl Salesforce {
     }
 
     /// Stamps the record, stores it and writes the history.
-    fn commit(&mut self, save: &Save<'_>, mut record: Fields) {
+    pub(crate) fn commit(&mut self, save: &Save<'_>, mut record: Fields) {
         let moment = Value::String(datetime_text(save.now));
         for (name, value) in [
             ("SystemModstamp", moment.clone()),
@@ -290,6 +262,13 @@ impl Salesforce {
             .unwrap_or(save.now);
         self.store
             .put(save.object, save.id, record, save.now, visible_from);
+        match save.kind {
+            WriteKind::Deleted => self.store.deletions.enter(&save.object.name, save.id, save.now),
+            WriteKind::Undeleted => {
+                self.store.deletions.strike(&save.object.name, save.id);
+            }
+            WriteKind::Created | WriteKind::Updated => {}
+        }
         self.writes.push(Write {
             at: whole_second(save.now),
             object: save.object.name.clone(),

@@ -86,8 +86,12 @@ impl Admin for Salesforce {
     /// | `validation-rules`, `triggers`, `row-locks` | `ValidationRule`, `Trigger`, `RowLock` |
     /// | `clear-rules`, `revoke-sessions`, `revoke-consents`, `drop-cursors` | nothing |
     /// | `requests-used-elsewhere`, `upsert-races` | a number |
+    /// | `merge` | `{object, master, losers: [id], user?}` |
+    /// | `hard-delete` | `{object, id, user?}` |
+    /// | `empty-recycle-bin` | `{object?}` |
+    /// | `purge-delete-log` | `{object}` |
     /// | `settings` | any of the keys of `Settings` |
-    fn administer(&mut self, action: &str, body: &Value, _: Timestamp) -> Result<Value, AdminError> {
+    fn administer(&mut self, action: &str, body: &Value, now: Timestamp) -> Result<Value, AdminError> {
         match action {
             "users" => self.administer_user(&read(body)?)?,
             "apps" => {
@@ -128,6 +132,9 @@ impl Admin for Salesforce {
                 self.settings = read(&settings)?;
                 return Ok(settings);
             }
+            "merge" | "hard-delete" | "empty-recycle-bin" | "purge-delete-log" => {
+                self.administer_bin(action, &read(body)?, now)?;
+            }
             _ => return Err(AdminError::UnknownAction(action.to_owned())),
         }
         Ok(json!({}))
@@ -145,6 +152,29 @@ impl Salesforce {
             .map_or(Ok(()), |state| self.set_user_state(&body.user, state))
     }
 
+    fn administer_bin(&mut self, action: &str, body: &BinBody, now: Timestamp) -> Result<(), AdminError> {
+        let needed = |field: &Option<String>, name: &str| {
+            let field = field.clone();
+            field.ok_or_else(|| AdminError::Invalid(format!("{action} needs {name:?}")))
+        };
+        let user = body.user.as_deref().unwrap_or("Admin");
+        match action {
+            "merge" => {
+                let (object, master) = (needed(&body.object, "object")?, needed(&body.master, "master")?);
+                self.merge_as_person(&object, &master, &body.losers, now, user)
+            }
+            "hard-delete" => {
+                let (object, id) = (needed(&body.object, "object")?, needed(&body.id, "id")?);
+                self.hard_delete_as_person(&object, &id, now, user)
+            }
+            "empty-recycle-bin" => {
+                self.empty_recycle_bin(body.object.as_deref());
+                Ok(())
+            }
+            _ => self.purge_delete_log(&needed(&body.object, "object")?, now),
+        }
+    }
+
     fn administer_access(&mut self, body: &AccessBody) -> Result<(), AdminError> {
         if let Some(rights) = body.rights {
             self.set_object_rights(&body.user, &body.object, rights)?;
@@ -157,7 +187,7 @@ impl Salesforce {
 }
 
 /// A person is told what a client is told.
-fn refused(errors: &[ApiError]) -> AdminError {
+pub(crate) fn refused(errors: &[ApiError]) -> AdminError {
     let told: Vec<String> = errors
         .iter()
         .map(|error| format!("{}: {}", error.code, error.message))
@@ -193,6 +223,17 @@ struct AppBody {
 struct ConsentBody {
     client_id: String,
     user: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct BinBody {
+    object: Option<String>,
+    id: Option<String>,
+    master: Option<String>,
+    losers: Vec<String>,
+    user: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -70,10 +70,7 @@ impl Salesforce {
         call: &Call<'_>,
     ) -> Result<Response, ApiError> {
         match self.found_by(object, field, value, call)?.as_slice() {
-            [id] => {
-                let fields = call.parameter("fields");
-                self.get_record(object, id, fields.as_deref(), call.version, call.user, call.now)
-            }
+            [id] => self.get_record(object, id, call),
             ids => choices(object, ids, call.version),
         }
     }

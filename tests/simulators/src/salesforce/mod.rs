@@ -10,6 +10,8 @@
 //! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
 //! | `soql/`, `query` | the query language; rows in pages |
 //! | `records`, `external_id`, `collections` | one record a call, by id or by a key of the customer's; and many |
+//! | `conditional` | conditions on reads and writes |
+//! | `recycle_bin`, `replication` | how records go and come back, and what changed in a window of time |
 //! | `screen`, `value`, `rules`, `dml`, `store` | the one way in which records are written, by clients and people alike |
 //! | `ids`, `error` | the forms of ids and of errors |
 //! | `settings` | what is configurable, with the facts on which sources disagree |
@@ -17,6 +19,7 @@
 
 mod admin;
 mod collections;
+mod conditional;
 mod describe;
 mod dispatch;
 mod dml;
@@ -29,6 +32,8 @@ mod limits;
 mod oauth;
 mod query;
 mod records;
+mod recycle_bin;
+mod replication;
 mod routes;
 mod rules;
 mod schema;
@@ -90,6 +95,8 @@ pub struct Salesforce {
 
 impl Model for Salesforce {
     fn handle(&mut self, request: &Request, now: Timestamp) -> Response {
+        self.expire_deleted(now);
+        self.schema.settle(now);
         if request.uri().to_string().len() > LONGEST_URI {
             let mut response = Response::new(bytes::Bytes::from_static(b"<h1>414 URI Too Long</h1>"));
             *response.status_mut() = StatusCode::URI_TOO_LONG;

@@ -7,6 +7,8 @@ use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::conditional::{Version, not_modified};
+use super::dispatch::Call;
 use super::error::{ApiError, no_content, respond};
 use super::external_id::named_twice;
 use super::field::Field;
@@ -24,19 +26,26 @@ impl Salesforce {
         &self,
         object: &Object,
         id: &str,
-        only: Option<&str>,
-        version: &str,
-        user: &User,
-        now: Timestamp,
+        call: &Call<'_>,
     ) -> Result<Response, ApiError> {
         let id = own_id(object, id)?;
-        let row = self.store.row(&object.name, &id).and_then(|row| row.seen_at(now));
+        let row = self.store.row(&object.name, &id);
+        let row = row.and_then(|row| row.seen_at(call.now));
         let row = row.ok_or_else(ApiError::not_found)?;
         if is_deleted(row) {
             return Err(self.settings.deleted_record());
         }
-        let fields = visible_fields(object, only, user)?;
-        Ok(respond(StatusCode::OK, &render(object, row, &fields, version)))
+        let only = call.parameter("fields");
+        let fields = visible_fields(object, only.as_deref(), call.user)?;
+        let stands = Version::of_record(object, row);
+        let mut response = if stands.is_known(call.request.headers()) {
+            not_modified()
+        } else {
+            stands.allows_read(call.request.headers())?;
+            respond(StatusCode::OK, &render(object, row, &fields, call.version))
+        };
+        stands.tell(&mut response);
+        Ok(response)
     }
 
     /// `POST sobjects/X`.
@@ -70,14 +79,17 @@ impl Salesforce {
         object: &Arc<Object>,
         id: &str,
         given: &Fields,
-        user: &Arc<User>,
-        now: Timestamp,
+        call: &Call<'_>,
     ) -> Result<Response, ApiError> {
         let id = own_id(object, id)?;
         if given.keys().any(|key| key.eq_ignore_ascii_case("id")) {
             return Err(named_twice("Id"));
         }
-        let done = self.update(object, &id, given, &Author::api(user), now);
+        // The service locks the row before it looks, so this is what stands, committed or not.
+        if let Some(row) = self.store.row(&object.name, &id).filter(|row| !row.is_deleted()) {
+            Version::of_record(object, &row.fields).allows_write(call.request.headers())?;
+        }
+        let done = self.update(object, &id, given, &call.author(), call.now);
         Ok(done.map_or_else(|errors| refuse(&errors), |()| no_content()))
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Resource {
     Objects,
     Object(String),
     Describe(String),
+    Updated(String),
+    Deleted(String),
     Record {
         object: String,
         id: String,
@@ -89,6 +91,8 @@ fn resource(segments: &[&str]) -> Resource {
         ["sobjects"] => Resource::Objects,
         ["sobjects", object] => Resource::Object(owned(object)),
         ["sobjects", object, "describe"] => Resource::Describe(owned(object)),
+        ["sobjects", object, "updated"] => Resource::Updated(owned(object)),
+        ["sobjects", object, "deleted"] => Resource::Deleted(owned(object)),
         ["sobjects", object, id] => Resource::Record {
             object: owned(object),
             id: owned(id),
@@ -155,6 +159,8 @@ pub(crate) fn kind(request: &Request) -> CallKind {
             Resource::Object(_) if method == Method::POST => "salesforce.record.create",
             Resource::Object(_) => "salesforce.describe.basic",
             Resource::Describe(_) => "salesforce.describe",
+            Resource::Updated(_) => "salesforce.updated",
+            Resource::Deleted(_) => "salesforce.deleted",
             Resource::Record { .. } if method == Method::POST => "salesforce.record.create",
             Resource::Record { .. } if method == Method::PATCH => "salesforce.record.update",
             Resource::Record { .. } if method == Method::DELETE => "salesforce.record.delete",

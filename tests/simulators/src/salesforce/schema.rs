@@ -1,12 +1,16 @@
 //! What objects there are and what fields they have: a compact form of recorded `describe` answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::field::{Field, FieldType, usual_length};
+
+/// Since when the standard objects are as they are: 2020-01-01.
+const BORN: Timestamp = Timestamp::constant(1_577_836_800, 0);
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -82,6 +86,10 @@ impl Object {
 pub(crate) struct Schema {
     objects: BTreeMap<String, Arc<Object>>,
     custom_objects: u32,
+    /// Objects changed since anyone looked at the clock.
+    changed: BTreeSet<String>,
+    /// When each object was last changed, if it ever was.
+    modified: BTreeMap<String, Timestamp>,
 }
 
 impl Schema {
@@ -94,6 +102,8 @@ impl Schema {
         Self {
             objects,
             custom_objects: 0,
+            changed: BTreeSet::new(),
+            modified: BTreeMap::new(),
         }
     }
 
@@ -115,6 +125,22 @@ impl Schema {
         self.objects.values()
     }
 
+    /// Dates the changes that administrators have made since the last call: they have no clock of their own.
+    pub fn settle(&mut self, now: Timestamp) {
+        for name in std::mem::take(&mut self.changed) {
+            self.modified.insert(name, now);
+        }
+    }
+
+    /// When an object, or any, was last changed.
+    pub fn modified(&self, object: Option<&str>) -> Timestamp {
+        let modified = match object {
+            Some(object) => self.modified.get(object),
+            None => self.modified.values().max(),
+        };
+        modified.copied().unwrap_or(BORN)
+    }
+
     /// Adds a field or replaces the one of that name; `false` when there is no such object.
     pub fn add_field(&mut self, object: &str, mut field: Field) -> bool {
         let Some(name) = self.object(object).map(|object| object.name.clone()) else {
@@ -132,6 +158,7 @@ impl Schema {
             .fields
             .retain(|known| !known.name.eq_ignore_ascii_case(&field.name));
         object.fields.push(field);
+        self.changed.insert(name);
         true
     }
 
@@ -174,6 +201,7 @@ impl Schema {
             fields,
         };
         self.custom_objects += 1;
+        self.changed.insert(name.to_owned());
         self.objects.insert(name.to_owned(), Arc::new(object));
     }
 }

@@ -88,6 +88,14 @@ pub struct Settings {
     pub missing_record_code: String,
     /// The HTTP status of `ENTITY_IS_DELETED`: 404, and 400 has been seen.
     pub deleted_record_status: u16,
+    /// How long a deleted record can be undeleted and found with `queryAll`, in days.
+    pub recycle_bin_days: u32,
+    /// Whether the delete log still tells of a record that is gone for good. If not, `earliestDateAvailable` moves up to
+    /// its deletion. The vendor says that an emptied recycle bin shortens what can be asked for, and also that the log is
+    /// kept apart from the records.
+    pub hard_deletes_are_logged: bool,
+    /// The most ids in one answer of `updated` or `deleted`; one more is `EXCEEDED_ID_LIMIT`.
+    pub most_replicated_ids: usize,
     /// Under which key a collection's items tell the code of an error.
     pub item_error_key: ItemErrorKey,
     /// Whether `DUPLICATE_VALUE` names the field and the record that holds the value; `<unknown>` where the user may not
@@ -115,6 +123,9 @@ impl Default for Settings {
             row_lock_status: 400,
             missing_record_code: "NOT_FOUND".into(),
             deleted_record_status: 404,
+            recycle_bin_days: 15,
+            hard_deletes_are_logged: true,
+            most_replicated_ids: 600_000,
             item_error_key: ItemErrorKey::StatusCode,
             duplicates_are_named: true,
             wrong_type_fails: WrongType::PerItem,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ids;
+use super::recycle_bin::DeleteLog;
 use super::schema::Object;
 use crate::model::Fields;
 
@@ -34,6 +35,13 @@ impl Row {
         }
     }
 
+    /// Whether its last write has not committed at `now`.
+    pub fn is_in_flight(&self, now: Timestamp) -> bool {
+        self.uncommitted
+            .as_ref()
+            .is_some_and(|uncommitted| uncommitted.until > now)
+    }
+
     /// Whether it is in the recycle bin.
     pub fn is_deleted(&self) -> bool {
         is_deleted(&self.fields)
@@ -48,6 +56,8 @@ pub(crate) fn is_deleted(fields: &Fields) -> bool {
 /// Every record of every object.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
+    /// What was deleted when.
+    pub deletions: DeleteLog,
     tables: BTreeMap<String, BTreeMap<String, Row>>,
     /// Which record holds a value of a unique field: by object, field and value (folded unless case-sensitive).
     holders: BTreeMap<(String, String, String), String>,
@@ -90,6 +100,15 @@ impl Store {
     ) -> Option<&str> {
         let key = holder_key(object, field, value)?;
         self.holders.get(&key).map(String::as_str).filter(|id| *id != but)
+    }
+
+    /// Takes a record in the recycle bin out of the store; one that is not deleted stays.
+    pub fn remove(&mut self, object: &str, id: &str) {
+        if let Some(table) = self.tables.get_mut(object)
+            && table.get(id).is_some_and(Row::is_deleted)
+        {
+            table.remove(id);
+        }
     }
 
     /// Puts a record's new version in place. Readers see it from `visible_from` on.

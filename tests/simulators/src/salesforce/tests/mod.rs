@@ -1,9 +1,12 @@
 //! What the org promises over its API, a promise a test.
 
+mod conditions;
+mod deletions;
 mod describes;
 mod grants;
 mod paging;
 mod queries;
+mod replication;
 mod rights;
 mod rules;
 mod sessions;

@@ -157,7 +157,7 @@ impl Salesforce {
 
     /// Closes every query cursor: the next page asked for is an `INVALID_QUERY_LOCATOR`.
     pub fn drop_cursors(&mut self) {
-        self.cursors = Cursors::default();
+        self.cursors.drop_all();
     }
 
     /// Says how many of the day's requests the customer's other applications have used.

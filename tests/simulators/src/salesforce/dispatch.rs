@@ -80,14 +80,10 @@ impl Salesforce {
                     Self::describe(&object, call.version, user)
                 }))
             }
-            (Resource::Query, Method::GET) => self.query(&soql(call)?, false, request, version, user, now),
-            (Resource::QueryAll, Method::GET) => self.query(&soql(call)?, true, request, version, user, now),
-            (Resource::QueryMore(locator), Method::GET) => {
-                self.query_more(locator, "query", version, user, now)
-            }
-            (Resource::QueryAllMore(locator), Method::GET) => {
-                self.query_more(locator, "queryAll", version, user, now)
-            }
+            (
+                Resource::Query | Resource::QueryAll | Resource::QueryMore(_) | Resource::QueryAllMore(_),
+                Method::GET,
+            ) => self.dispatch_query(resource, call),
             (
                 Resource::Object(name)
                 | Resource::Record { object: name, .. }
@@ -196,14 +192,8 @@ fn unless_known(version: &Version, call: &Call<'_>, describe: impl FnOnce() -> V
     response
 }
 
-fn soql(call: &Call<'_>) -> Result<String, ApiError> {
-    let message = "A query string has to be specified";
-    call.parameter("q")
-        .ok_or_else(|| ApiError::bad_request("MALFORMED_QUERY", message))
-}
-
 /// The request's body as JSON, which it must say it is.
-fn json_in(request: &Request) -> Result<Value, ApiError> {
+pub(super) fn json_in(request: &Request) -> Result<Value, ApiError> {
     let content_type = request.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type
         .and_then(|value| value.to_str().ok())

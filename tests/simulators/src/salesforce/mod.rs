@@ -8,7 +8,7 @@
 //! | `routes`, `dispatch` | what a path and a method ask for, the kind of call it counts as, and who answers it |
 //! | `oauth/`, `users`, `limits` | signing in and sessions; rights; the day's allowance |
 //! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
-//! | `soql/`, `query` | the query language; rows in pages |
+//! | `soql/`, `query/` | the query language; rows in pages |
 //! | `records`, `external_id`, `collections` | one record a call, by id or by a key of the customer's; and many |
 //! | `conditional` | conditions on reads and writes |
 //! | `recycle_bin`, `replication` | how records go and come back, and what changed in a window of time |
@@ -57,6 +57,7 @@ use self::error::{ApiError, respond};
 pub use self::field::{Field, FieldType, PicklistValue};
 use self::limits::Limits;
 use self::oauth::{RefreshTokens, Sessions};
+pub use self::query::CursorValues;
 use self::query::Cursors;
 use self::routes::{Resource, Route, route};
 use self::rules::Rules;

@@ -109,10 +109,10 @@ fn resource(segments: &[&str]) -> Resource {
             object: owned(object),
             field: owned(field),
         },
-        ["query"] => Resource::Query,
-        ["query", locator] => Resource::QueryMore(owned(locator)),
-        ["queryAll"] => Resource::QueryAll,
-        ["queryAll", locator] => Resource::QueryAllMore(owned(locator)),
+        [query] if query.eq_ignore_ascii_case("query") => Resource::Query,
+        [query, locator] if query.eq_ignore_ascii_case("query") => Resource::QueryMore(owned(locator)),
+        [all] if all.eq_ignore_ascii_case("queryAll") => Resource::QueryAll,
+        [all, locator] if all.eq_ignore_ascii_case("queryAll") => Resource::QueryAllMore(owned(locator)),
         _ => Resource::Nothing,
     }
 }

@@ -138,10 +138,5 @@ impl Rules {
 fn condition(object: &Object, text: &str) -> Result<Filter, AdminError> {
     let invalid = |error: super::soql::SoqlError| AdminError::Invalid(error.message);
     let parsed = parse_condition(text).map_err(invalid)?;
-    View {
-        object,
-        hidden: &|_| false,
-    }
-    .filter(&parsed)
-    .map_err(invalid)
+    View::whole(object).filter(&parsed).map_err(invalid)
 }

@@ -153,6 +153,9 @@ impl Schema {
         if field.length == 0 {
             field.length = usual_length(field.field_type);
         }
+        if field.field_type == FieldType::Reference && field.relationship_name.is_none() {
+            field.relationship_name = field.name.strip_suffix("__c").map(|name| format!("{name}__r"));
+        }
         let object = Arc::make_mut(object);
         object
             .fields

@@ -1,9 +1,11 @@
 //! What is configurable about an org: its identity, its limits, and the facts on which sources disagree.
 
 use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
+use super::query::CursorValues;
 
 /// How a body fails in which one record's field has the wrong JSON type. No source settles it; both are ways a parser
 /// can work.
@@ -80,6 +82,15 @@ pub struct Settings {
     pub largest_page: usize,
     /// How long a query's cursor lasts, in seconds.
     pub cursor_seconds: i64,
+    /// How many cursors a user may have open before the oldest is lost.
+    pub cursors_per_user: usize,
+    /// Whether later pages show rows as they stood when the query was asked, or as they stand by then.
+    pub cursor_values: CursorValues,
+    /// Whether a page has any number of rows up to its size, as the service may do at any time, and not always as many
+    /// as fit. Always the same number at the same place.
+    pub uneven_pages: bool,
+    /// How far the users' clocks are ahead of UTC, in minutes: what `TODAY` means in a query.
+    pub user_utc_offset_minutes: i32,
     /// People's and automations' writes are stamped when made but seen by readers only so many seconds later.
     pub late_commit_seconds: i64,
     /// The HTTP status of `UNABLE_TO_LOCK_ROW`: 400 and 500 have both been seen.
@@ -119,6 +130,10 @@ impl Default for Settings {
             daily_requests: 100_000,
             largest_page: 2000,
             cursor_seconds: 900,
+            cursors_per_user: 10,
+            cursor_values: CursorValues::AsOfQuery,
+            uneven_pages: false,
+            user_utc_offset_minutes: 0,
             late_commit_seconds: 0,
             row_lock_status: 400,
             missing_record_code: "NOT_FOUND".into(),
@@ -134,6 +149,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Until when a cursor lasts that is opened now.
+    pub(crate) fn cursor_expiry(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(SignedDuration::from_secs(self.cursor_seconds))
+            .unwrap_or(now)
+    }
+
     /// The error of a write to a record that is not there.
     pub(crate) fn missing_record_on_write(&self) -> ApiError {
         let message = match self.missing_record_code.as_str() {

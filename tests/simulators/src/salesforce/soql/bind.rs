@@ -1,44 +1,171 @@
 //! Checks a query against an object as one user may see it: names exist, literals have the field's type.
 
-use super::filter::{Filter, Operand, SortKey, Test};
+use super::dates::{Calendar, RelativeDate};
+use super::filter::{Filter, Operand, Operands, Path, Test};
 use super::lexer::LITERAL_WILDCARD;
-use super::{Condition, Literal, LiteralValue, Name, Operator, OrderBy, SoqlError};
+use super::like::Pattern;
+use super::order::SortKey;
+use super::{Condition, Literal, LiteralValue, Name, Operator, OrderBy, Query, SoqlError};
 use crate::salesforce::field::{Field, FieldType};
 use crate::salesforce::ids;
-use crate::salesforce::schema::Object;
+use crate::salesforce::schema::{Object, Schema};
+use crate::salesforce::users::User;
 use crate::salesforce::value::datetime_text;
 
-/// The fields of an object that a user may see.
-pub(crate) struct View<'a> {
+/// How many references a path may follow (Salesforce docs: SOQL, Relationship Query Limitations).
+const LONGEST_PATH: usize = 5;
+
+/// Answers a semi-join's query with the values of its one field.
+pub(crate) type Subqueries<'q> = dyn Fn(&Query) -> Result<Vec<Operand>, SoqlError> + 'q;
+
+/// An object as one user may see it.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a, 'q> {
     pub object: &'a Object,
-    /// Whether a field is hidden from the user, who then cannot tell it from one that does not exist.
-    pub hidden: &'a dyn Fn(&str) -> bool,
+    /// What the query calls the object, beside its own name.
+    pub alias: Option<&'q str>,
+    /// Whose field-level security bounds what is seen: a hidden field cannot be told from one that does not exist.
+    /// `None` sees everything.
+    pub user: Option<&'q User>,
+    /// Where to look up the objects of parents; without it there are none.
+    pub schema: Option<&'a Schema>,
+    /// What relative dates refer to; without it there are none.
+    pub calendar: Option<Calendar>,
+    /// Without it there are no semi-joins.
+    pub subqueries: Option<&'q Subqueries<'q>>,
 }
 
-impl<'a> View<'a> {
-    /// A visible field by its name as written in a query.
-    pub fn field(&self, name: &Name) -> Result<&'a Field, SoqlError> {
-        let bare = name
-            .text
-            .strip_prefix(&format!("{}.", self.object.name))
-            .unwrap_or(&name.text);
-        if let Some((relationship, _)) = bare.split_once('.') {
-            return Err(SoqlError {
-                code: "INVALID_FIELD",
-                message: format!(
-                    "Didn't understand relationship '{relationship}' in field path. If you are attempting to use a custom relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or the describe call for the appropriate names."
-                ),
-                at: Some(name.at),
-            });
+/// A field that a name in a query stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Column<'a> {
+    /// The references followed to get there; none for the object's own fields.
+    pub steps: Vec<Step<'a>>,
+    /// The object whose field it is.
+    pub object: &'a Object,
+    pub field: &'a Field,
+}
+
+/// One reference followed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Step<'a> {
+    pub reference: &'a Field,
+    /// The name of the relationship, as answers spell it.
+    pub relationship: &'a str,
+    /// Whether it can lead to several kinds of record.
+    pub polymorphic: bool,
+}
+
+impl Column<'_> {
+    /// Where its value stands.
+    pub fn path(&self) -> Path {
+        Path {
+            via: self
+                .steps
+                .iter()
+                .map(|step| step.reference.name.clone())
+                .collect(),
+            field: self.field.name.clone(),
         }
-        self.object.field(bare).filter(|field| !(self.hidden)(&field.name)).ok_or_else(|| SoqlError {
+    }
+
+    /// Its name as answers spell it: `Account.Name`.
+    pub fn spelled(&self) -> String {
+        let steps = self.steps.iter().map(|step| step.relationship);
+        steps
+            .chain([self.field.name.as_str()])
+            .collect::<Vec<_>>()
+            .join(".")
+    }
+
+    /// Text is compared without regard to case, unless the field is case-sensitive; ids never are folded.
+    pub fn folds_case(&self) -> bool {
+        self.field.field_type.is_text() && !self.field.case_sensitive
+    }
+}
+
+impl<'a> View<'a, '_> {
+    /// The object by itself and whole, as an administrator's rules see it.
+    pub fn whole(object: &'a Object) -> Self {
+        Self {
+            object,
+            alias: None,
+            user: None,
+            schema: None,
+            calendar: None,
+            subqueries: None,
+        }
+    }
+
+    /// The field that a name as written in a query stands for.
+    pub fn column(&self, name: &Name) -> Result<Column<'a>, SoqlError> {
+        let mut segments: Vec<&str> = name.text.split('.').collect();
+        let own = |segment: &str| {
+            segment.eq_ignore_ascii_case(&self.object.name)
+                || self
+                    .alias
+                    .is_some_and(|alias| segment.eq_ignore_ascii_case(alias))
+        };
+        if segments.len() > 1 && own(segments[0]) && self.step(self.object, segments[0]).is_none() {
+            segments.remove(0);
+        }
+        let field = segments.pop().unwrap_or_default();
+        if segments.len() > LONGEST_PATH {
+            // The limit is documented; its wording is not.
+            let message = format!(
+                "A relationship path cannot have more than {LONGEST_PATH} levels: {}",
+                name.text
+            );
+            return Err(SoqlError::malformed(message, name.at));
+        }
+        let mut object = self.object;
+        let mut steps = Vec::new();
+        for relationship in segments {
+            let Some((step, target)) = self.step(object, relationship) else {
+                return Err(unknown_relationship(relationship, name.at));
+            };
+            steps.push(step);
+            object = target;
+        }
+        let field = self.visible(object, field).ok_or_else(|| SoqlError {
             code: "INVALID_FIELD",
             message: format!(
-                "No such column '{}' on entity '{}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.",
-                name.text, self.object.name
+                "No such column '{field}' on entity '{}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names.",
+                object.name
             ),
             at: Some(name.at),
+        })?;
+        Ok(Column { steps, object, field })
+    }
+
+    /// A field of an object by its name, if the user may see it.
+    pub fn visible(&self, object: &'a Object, name: &str) -> Option<&'a Field> {
+        object.field(name).filter(|field| {
+            self.user
+                .is_none_or(|user| !user.is_hidden(&object.name, &field.name))
         })
+    }
+
+    /// Follows a relationship to a parent.
+    fn step(&self, object: &'a Object, relationship: &str) -> Option<(Step<'a>, &'a Object)> {
+        let reference = object.fields.iter().find(|field| {
+            field.field_type == FieldType::Reference
+                && field
+                    .relationship_name
+                    .as_deref()
+                    .is_some_and(|name| name.eq_ignore_ascii_case(relationship))
+        })?;
+        let reference = self.visible(object, &reference.name)?;
+        let target = reference
+            .reference_to
+            .iter()
+            .find_map(|target| self.schema?.object(target))
+            .filter(|target| self.user.is_none_or(|user| user.rights(&target.name).read))?;
+        let step = Step {
+            reference,
+            relationship: reference.relationship_name.as_deref().unwrap_or_default(),
+            polymorphic: reference.reference_to.len() > 1,
+        };
+        Some((step, target))
     }
 
     /// A condition that rows can be tested with.
@@ -58,94 +185,149 @@ impl<'a> View<'a> {
                 operator,
                 literal,
             } => {
-                let field = self.filterable(name)?;
-                let test = comparison(field, name, *operator, literal)?;
-                Filter::Field {
-                    name: field.name.clone(),
-                    folds_case: folds_case(field),
-                    test,
+                let column = self.filterable(name)?;
+                if let LiteralValue::Relative(date) = &literal.value {
+                    return self.within(&column, name, *operator, *date, literal);
                 }
+                on(&column, comparison(column.field, name, *operator, literal)?)
             }
             Condition::OneOf {
                 field: name,
                 negated,
                 literals,
             } => {
-                let field = self.filterable(name)?;
+                let column = self.filterable(name)?;
                 let operands = literals
                     .iter()
-                    .map(|literal| operand(field, literal))
+                    .map(|literal| operand(column.field, literal))
                     .collect::<Result<Vec<_>, _>>()?;
-                let test = Test::OneOf(operands);
-                let test = Filter::Field {
-                    name: field.name.clone(),
-                    folds_case: folds_case(field),
-                    test,
+                let operands = Operands::new(operands, column.folds_case());
+                unless(*negated, on(&column, Test::OneOf(operands)))
+            }
+            Condition::OneOfQuery {
+                field: name,
+                negated,
+                query,
+            } => {
+                let column = self.filterable(name)?;
+                let Some(subqueries) = self.subqueries else {
+                    let message = "Nesting of semi join sub-selects is not supported";
+                    return Err(SoqlError::malformed(message, query.object.at));
                 };
-                if *negated {
-                    Filter::Not(Box::new(test))
-                } else {
-                    test
+                if !matches!(column.field.field_type, FieldType::Id | FieldType::Reference) {
+                    let message = format!(
+                        "The left operand field in the where expression for outer query should be an id field, cannot use: '{}'",
+                        column.field.name
+                    );
+                    return Err(SoqlError::malformed(message, name.at));
                 }
+                let operands = Operands::new(subqueries(query)?, column.folds_case());
+                unless(*negated, on(&column, Test::OneOf(operands)))
             }
             Condition::Includes {
                 field: name,
                 negated,
                 literals,
             } => {
-                let field = self.filterable(name)?;
-                if field.field_type != FieldType::Multipicklist {
+                let column = self.filterable(name)?;
+                if column.field.field_type != FieldType::Multipicklist {
                     return Err(invalid_operator(name));
                 }
                 let sets = literals
                     .iter()
-                    .map(|literal| match operand(field, literal)? {
+                    .map(|literal| match operand(column.field, literal)? {
                         Operand::Text(set) => Ok(set.split(';').map(str::to_owned).collect()),
                         _ => Ok(Vec::new()),
                     })
                     .collect::<Result<Vec<_>, _>>()?;
-                let test = Filter::Field {
-                    name: field.name.clone(),
-                    folds_case: folds_case(field),
-                    test: Test::Includes(sets),
-                };
-                if *negated {
-                    Filter::Not(Box::new(test))
-                } else {
-                    test
-                }
+                unless(*negated, on(&column, Test::Includes(sets)))
             }
         })
     }
 
     /// One term of an order that rows can be sorted by.
     pub fn sort_key(&self, term: &OrderBy) -> Result<SortKey, SoqlError> {
-        let field = self.field(&term.field)?;
-        if !field.sortable {
+        let column = self.column(&term.field)?;
+        if !column.field.sortable {
             return Err(SoqlError {
                 code: "INVALID_FIELD",
-                message: format!("field '{}' can not be sorted in a query call", field.name),
+                message: format!("field '{}' can not be sorted in a query call", column.field.name),
                 at: Some(term.field.at),
             });
         }
         Ok(SortKey {
-            field: field.name.clone(),
-            folds_case: folds_case(field),
+            path: column.path(),
+            folds_case: column.folds_case(),
             descending: term.descending,
             nulls_last: term.nulls_last,
         })
     }
 
-    fn filterable(&self, name: &Name) -> Result<&'a Field, SoqlError> {
-        let field = self.field(name)?;
-        if field.filterable {
-            return Ok(field);
+    fn filterable(&self, name: &Name) -> Result<Column<'a>, SoqlError> {
+        let column = self.column(name)?;
+        if column.field.filterable {
+            return Ok(column);
         }
         Err(SoqlError {
             code: "INVALID_FIELD",
-            message: format!("field '{}' can not be filtered in a query call", field.name),
+            message: format!(
+                "field '{}' can not be filtered in a query call",
+                column.field.name
+            ),
             at: Some(name.at),
         })
+    }
+
+    /// A comparison with a stretch of days: before its start, after its end, or within.
+    fn within(
+        &self,
+        column: &Column<'_>,
+        name: &Name,
+        operator: Operator,
+        date: RelativeDate,
+        literal: &Literal,
+    ) -> Result<Filter, SoqlError> {
+        let bounds = self.calendar.and_then(|calendar| {
+            let (from, to) = date.days(calendar)?;
+            match column.field.field_type {
+                FieldType::Date => Some((from.to_string(), to.to_string())),
+                FieldType::Datetime => Some((
+                    datetime_text(calendar.start_of(from)?),
+                    datetime_text(calendar.start_of(to)?),
+                )),
+                _ => None,
+            }
+        });
+        let Some((from, to)) = bounds else {
+            return Err(wrong_type(column.field, literal));
+        };
+        let from_on = || on(column, Test::GreaterOrEqual(Operand::Text(from.clone())));
+        let before_end = || on(column, Test::Less(Operand::Text(to.clone())));
+        Ok(match operator {
+            Operator::Equal => Filter::All(vec![from_on(), before_end()]),
+            Operator::NotEqual => Filter::Not(Box::new(Filter::All(vec![from_on(), before_end()]))),
+            Operator::Less => on(column, Test::Less(Operand::Text(from))),
+            Operator::LessOrEqual => before_end(),
+            Operator::Greater => on(column, Test::GreaterOrEqual(Operand::Text(to))),
+            Operator::GreaterOrEqual => from_on(),
+            Operator::Like => return Err(invalid_operator(name)),
+        })
+    }
+}
+
+fn on(column: &Column<'_>, test: Test) -> Filter {
+    Filter::Field {
+        path: column.path(),
+        folds_case: column.folds_case(),
+        test,
+    }
+}
+
+fn unless(negated: bool, filter: Filter) -> Filter {
+    if negated {
+        Filter::Not(Box::new(filter))
+    } else {
+        filter
     }
 }
 
@@ -161,7 +343,7 @@ fn comparison(field: &Field, name: &Name, operator: Operator, literal: &Literal)
         let LiteralValue::Text(pattern) = &literal.value else {
             return Err(wrong_type(field, literal));
         };
-        return Ok(Test::Like(pattern.clone()));
+        return Ok(Test::Like(Pattern::new(pattern)));
     }
     let operand = operand(field, literal)?;
     Ok(match operator {
@@ -172,11 +354,6 @@ fn comparison(field: &Field, name: &Name, operator: Operator, literal: &Literal)
         Operator::Greater => Test::Greater(operand),
         Operator::GreaterOrEqual | Operator::Like => Test::GreaterOrEqual(operand),
     })
-}
-
-/// Text is compared without regard to case, unless the field is case-sensitive; ids never are folded.
-fn folds_case(field: &Field) -> bool {
-    field.field_type.is_text() && !field.case_sensitive
 }
 
 fn operand(field: &Field, literal: &Literal) -> Result<Operand, SoqlError> {
@@ -230,5 +407,16 @@ fn invalid_operator(name: &Name) -> SoqlError {
         code: "INVALID_QUERY_FILTER_OPERATOR",
         message: format!("invalid operator on field {}", name.text),
         at: Some(name.at),
+    }
+}
+
+/// There is no such relationship from here.
+pub(crate) fn unknown_relationship(relationship: &str, at: usize) -> SoqlError {
+    SoqlError {
+        code: "INVALID_FIELD",
+        message: format!(
+            "Didn't understand relationship '{relationship}' in field path. If you are attempting to use a custom relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or the describe call for the appropriate names."
+        ),
+        at: Some(at),
     }
 }

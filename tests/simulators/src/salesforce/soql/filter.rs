@@ -1,11 +1,39 @@
-//! Tests rows against a bound condition, and orders them.
+//! Tests rows against a bound condition.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::lexer::LITERAL_WILDCARD;
+use super::like::Pattern;
 use crate::model::Fields;
+
+/// What a field reads as that is not there.
+static NOTHING: Value = Value::Null;
+
+/// Finds a record by its id, for fields of parents; `None` when it cannot be read.
+pub(crate) type Parents<'a, 'p> = dyn Fn(&str) -> Option<&'a Fields> + 'p;
+
+/// Where a value stands: in the row itself, or in the record at the end of a chain of references.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Path {
+    /// The reference fields to follow; none for the row's own fields.
+    pub via: Vec<String>,
+    pub field: String,
+}
+
+impl Path {
+    /// The value; null when a record on the way is missing.
+    pub fn read<'a>(&self, row: &'a Fields, parents: &Parents<'a, '_>) -> &'a Value {
+        let mut row = row;
+        for reference in &self.via {
+            let parent = row.get(reference).and_then(Value::as_str).and_then(parents);
+            let Some(parent) = parent else { return &NOTHING };
+            row = parent;
+        }
+        row.get(&self.field).unwrap_or(&NOTHING)
+    }
+}
 
 /// A condition bound to an object's fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +42,7 @@ pub(crate) enum Filter {
     Any(Vec<Filter>),
     Not(Box<Filter>),
     Field {
-        name: String,
+        path: Path,
         folds_case: bool,
         test: Test,
     },
@@ -29,8 +57,8 @@ pub(crate) enum Test {
     LessOrEqual(Operand),
     Greater(Operand),
     GreaterOrEqual(Operand),
-    Like(String),
-    OneOf(Vec<Operand>),
+    Like(Pattern),
+    OneOf(Operands),
     Includes(Vec<Vec<String>>),
 }
 
@@ -43,27 +71,70 @@ pub(crate) enum Operand {
     Text(String),
 }
 
-/// One term of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SortKey {
-    pub field: String,
-    pub folds_case: bool,
-    pub descending: bool,
-    pub nulls_last: bool,
+/// Several literals, the texts among them folded where the field is, to be found without looking at each.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Operands {
+    texts: BTreeSet<String>,
+    others: Vec<Operand>,
+}
+
+impl Operands {
+    pub fn new(operands: impl IntoIterator<Item = Operand>, folds_case: bool) -> Self {
+        let mut all = Self::default();
+        for operand in operands {
+            match operand {
+                Operand::Text(text) => {
+                    all.texts.insert(fold(&text, folds_case));
+                }
+                other => all.others.push(other),
+            }
+        }
+        all
+    }
+
+    fn hold(&self, value: &Value, folds_case: bool) -> bool {
+        match value {
+            Value::String(text) if folds_case => self.texts.contains(&fold(text, true)),
+            Value::String(text) => self.texts.contains(text),
+            other => self
+                .others
+                .iter()
+                .any(|operand| compare(other, operand, folds_case) == Some(Ordering::Equal)),
+        }
+    }
 }
 
 impl Filter {
-    /// Whether a row meets the condition. A missing field is null.
+    /// Whether a row meets the condition by its own fields alone. A missing field is null.
     pub fn matches(&self, row: &Fields) -> bool {
+        self.holds(row, &|_| None)
+    }
+
+    /// Whether a row meets the condition.
+    pub fn holds<'a>(&self, row: &'a Fields, parents: &Parents<'a, '_>) -> bool {
         match self {
-            Self::All(terms) => terms.iter().all(|term| term.matches(row)),
-            Self::Any(terms) => terms.iter().any(|term| term.matches(row)),
-            Self::Not(term) => !term.matches(row),
+            Self::All(terms) => terms.iter().all(|term| term.holds(row, parents)),
+            Self::Any(terms) => terms.iter().any(|term| term.holds(row, parents)),
+            Self::Not(term) => !term.holds(row, parents),
             Self::Field {
-                name,
+                path,
                 folds_case,
                 test,
-            } => test.holds(row.get(name).unwrap_or(&Value::Null), *folds_case),
+            } => test.holds(path.read(row, parents), *folds_case),
+        }
+    }
+
+    /// The only ids that rows can have which meet the condition, where it says so: `Id IN (…)`. Whoever has them need
+    /// not look at every row.
+    pub fn only_ids(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::All(terms) => terms.iter().find_map(Self::only_ids),
+            Self::Field { path, test, .. } if path.via.is_empty() && path.field == "Id" => match test {
+                Test::Equal(Operand::Text(id)) => Some(vec![id]),
+                Test::OneOf(ids) => Some(ids.texts.iter().map(String::as_str).collect()),
+                _ => None,
+            },
+            _ => None,
         }
     }
 }
@@ -83,10 +154,8 @@ impl Test {
             Self::GreaterOrEqual(operand) => {
                 ranged(value, operand) && against(operand).is_some_and(Ordering::is_ge)
             }
-            Self::Like(pattern) => value.as_str().is_some_and(|text| like(text, pattern)),
-            Self::OneOf(operands) => operands
-                .iter()
-                .any(|operand| against(operand) == Some(Ordering::Equal)),
+            Self::Like(pattern) => value.as_str().is_some_and(|text| pattern.matches(text)),
+            Self::OneOf(operands) => operands.hold(value, folds_case),
             Self::Includes(sets) => {
                 let chosen: Vec<String> = value
                     .as_str()
@@ -108,13 +177,14 @@ fn ranged(value: &Value, operand: &Operand) -> bool {
 
 fn fold(text: &str, folds_case: bool) -> String {
     if folds_case {
-        text.to_lowercase()
+        text.chars().flat_map(char::to_lowercase).collect()
     } else {
         text.to_owned()
     }
 }
 
-fn compare_text(one: &str, other: &str, folds_case: bool) -> Ordering {
+/// Orders two texts.
+pub(crate) fn compare_text(one: &str, other: &str, folds_case: bool) -> Ordering {
     if folds_case {
         one.chars()
             .flat_map(char::to_lowercase)
@@ -131,87 +201,5 @@ fn compare(value: &Value, operand: &Operand, folds_case: bool) -> Option<Orderin
         (Value::Number(value), Operand::Number(operand)) => value.as_f64()?.partial_cmp(operand),
         (Value::String(value), Operand::Text(operand)) => Some(compare_text(value, operand, folds_case)),
         _ => None,
-    }
-}
-
-/// Whether text matches a pattern of `%` and `_`, without regard to case. Escaped wildcards carry their mark.
-pub(crate) fn like(text: &str, pattern: &str) -> bool {
-    let text: Vec<char> = text.to_lowercase().chars().collect();
-    let mut parts = Vec::new();
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '%' => parts.push(Part::AnyRun),
-            '_' => parts.push(Part::AnyOne),
-            LITERAL_WILDCARD => parts.extend(characters.next().map(Part::Only)),
-            other => parts.extend(other.to_lowercase().map(Part::Only)),
-        }
-    }
-    // The classic two-finger match: on a mismatch, let the last run take one character more.
-    let (mut at, mut part, mut retry) = (0, 0, None);
-    while at < text.len() {
-        match parts.get(part) {
-            Some(Part::AnyRun) => {
-                retry = Some((at, part));
-                part += 1;
-            }
-            Some(Part::AnyOne) => (at, part) = (at + 1, part + 1),
-            Some(Part::Only(character)) if *character == text[at] => (at, part) = (at + 1, part + 1),
-            _ => {
-                let Some((run_at, run_part)) = retry else {
-                    return false;
-                };
-                retry = Some((run_at + 1, run_part));
-                (at, part) = (run_at + 1, run_part + 1);
-            }
-        }
-    }
-    parts[part..].iter().all(|part| *part == Part::AnyRun)
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    AnyRun,
-    AnyOne,
-    Only(char),
-}
-
-/// Orders two rows by the terms in turn.
-pub(crate) fn in_order(order: &[SortKey], one: &Fields, other: &Fields) -> Ordering {
-    order
-        .iter()
-        .map(|key| {
-            let one = one.get(&key.field).unwrap_or(&Value::Null);
-            let other = other.get(&key.field).unwrap_or(&Value::Null);
-            match (one.is_null(), other.is_null()) {
-                (true, true) => Ordering::Equal,
-                (true, false) if key.nulls_last => Ordering::Greater,
-                (true, false) => Ordering::Less,
-                (false, true) if key.nulls_last => Ordering::Less,
-                (false, true) => Ordering::Greater,
-                (false, false) => {
-                    let ordering = sorted(one, other, key.folds_case);
-                    if key.descending {
-                        ordering.reverse()
-                    } else {
-                        ordering
-                    }
-                }
-            }
-        })
-        .find(|ordering| ordering.is_ne())
-        .unwrap_or(Ordering::Equal)
-}
-
-fn sorted(one: &Value, other: &Value, folds_case: bool) -> Ordering {
-    match (one, other) {
-        (Value::String(one), Value::String(other)) => compare_text(one, other, folds_case),
-        (Value::Number(one), Value::Number(other)) => one
-            .as_f64()
-            .zip(other.as_f64())
-            .and_then(|(one, other)| one.partial_cmp(&other))
-            .unwrap_or(Ordering::Equal),
-        (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
-        _ => Ordering::Equal,
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Token {
 /// What a token is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TokenKind {
-    /// A keyword or a name, dots included.
+    /// A keyword or a name, dots included, or a relative date with its number.
     Word,
     Text(String),
     Number(f64),
@@ -49,10 +49,7 @@ pub(crate) fn tokens(query: &str) -> Result<Vec<Token>, SoqlError> {
         let (kind, length) = if first == '\'' {
             string(rest, at)?
         } else if first.is_ascii_alphabetic() {
-            (
-                TokenKind::Word,
-                span(rest, |c| c.is_ascii_alphanumeric() || c == '_' || c == '.'),
-            )
+            (TokenKind::Word, word(rest))
         } else if first.is_ascii_digit() || matches!(first, '-' | '+' | '.') {
             let length = span(rest, |c| {
                 c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.' | ':')
@@ -68,6 +65,15 @@ pub(crate) fn tokens(query: &str) -> Result<Vec<Token>, SoqlError> {
         });
         rest = &rest[length..];
     }
+}
+
+/// The length of a word; a colon belongs to it before a number, as in `LAST_N_DAYS:7`.
+fn word(rest: &str) -> usize {
+    let length = span(rest, |c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
+    let number = rest[length..]
+        .strip_prefix(':')
+        .map_or(0, |after| span(after, |c| c.is_ascii_digit()));
+    if number == 0 { length } else { length + 1 + number }
 }
 
 fn span(text: &str, belongs: impl Fn(char) -> bool) -> usize {

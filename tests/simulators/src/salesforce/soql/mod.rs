@@ -1,25 +1,73 @@
-//! SOQL, the subset that simple queries use, read by a real parser.
+//! SOQL, read by a real parser: fields of parents, subqueries of children, aggregates, semi-joins, relative dates.
+//! Not read: `HAVING`, date functions, `TYPEOF`, `WITH`, `FOR VIEW`, geolocation.
 //!
-//! Text goes through [`lexer`] and [`parser`] into the syntax tree below, which knows no schema; [`bind`] checks it
-//! against an object as one user may see it, and gives a [`filter::Filter`] that rows are tested with. Errors are worded as the service
-//! words them (Salesforce docs: SOQL and SOSL Reference), with the position that it points at.
+//! Text goes through [`lexer`], [`parser`] and [`condition`] into the syntax tree below, which knows no schema; [`bind`]
+//! checks it against an object as one user may see it, and gives a [`filter::Filter`] that rows are tested with and
+//! [`order::SortKey`]s that they are sorted by. [`dates`] holds the relative dates, [`like`] the wildcards. Errors are
+//! worded as the service words them (Salesforce docs: SOQL and SOSL Reference), with the position that it points at.
 
 pub(crate) mod bind;
+mod condition;
+pub(crate) mod dates;
 pub(crate) mod filter;
 pub(crate) mod lexer;
+mod like;
+pub(crate) mod order;
 pub(crate) mod parser;
 #[cfg(test)]
 mod tests;
 
 use super::error::ApiError;
 
+/// The longest query, in characters (Salesforce docs: SOQL and SOSL Limits).
+pub(crate) const LONGEST_QUERY: usize = 100_000;
+
+/// The longest quoted string in a condition, in characters (Salesforce docs: SOQL and SOSL Limits).
+pub(crate) const LONGEST_LITERAL: usize = 4_000;
+
 /// What a query asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Select {
     /// `COUNT()`: no rows, only how many there are.
     Count,
-    /// Field names as written.
-    Fields(Vec<Name>),
+    /// Fields, aggregates and subqueries, as written.
+    Items(Vec<Item>),
+}
+
+/// One thing asked for between `SELECT` and `FROM`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
+    /// A field, of the object itself or of a parent; the alias is for aggregating queries only.
+    Field { name: Name, alias: Option<Name> },
+    /// `FIELDS(ALL)` and its like.
+    Fields { group: FieldGroup, at: usize },
+    /// `MAX(CreatedDate)`.
+    Aggregate {
+        function: Function,
+        field: Name,
+        alias: Option<Name>,
+    },
+    /// `(SELECT … FROM Contacts)`: the object's name is that of a relationship to children.
+    Children(Box<Query>),
+}
+
+/// Which fields `FIELDS()` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldGroup {
+    All,
+    Standard,
+    Custom,
+}
+
+/// An aggregate function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Count,
+    CountDistinct,
+    Min,
+    Max,
+    Sum,
+    Avg,
 }
 
 /// A name and where it stands in the query.
@@ -34,7 +82,10 @@ pub(crate) struct Name {
 pub(crate) struct Query {
     pub select: Select,
     pub object: Name,
+    /// `FROM Case c`: a name for the object within the query.
+    pub alias: Option<Name>,
     pub filter: Option<Condition>,
+    pub group: Vec<Name>,
     pub order: Vec<OrderBy>,
     pub limit: Option<usize>,
     pub offset: Option<usize>,
@@ -64,6 +115,12 @@ pub(crate) enum Condition {
         field: Name,
         negated: bool,
         literals: Vec<Literal>,
+    },
+    /// A semi-join, or an anti-join when negated: `AccountId IN (SELECT Id FROM Account …)`.
+    OneOfQuery {
+        field: Name,
+        negated: bool,
+        query: Box<Query>,
     },
     /// `INCLUDES` and `EXCLUDES` on a multi-select picklist; each literal is a `;`-joined set that must be there whole.
     Includes {
@@ -104,6 +161,8 @@ pub(crate) enum LiteralValue {
     Date(jiff::civil::Date),
     /// A moment with its offset resolved.
     DateTime(jiff::Timestamp),
+    /// `LAST_N_DAYS:7` and its like.
+    Relative(dates::RelativeDate),
 }
 
 /// An error at a position of the query.

@@ -1,10 +1,10 @@
 //! Reads tokens into the syntax tree.
 
 use super::lexer::{Token, TokenKind, tokens};
-use super::{Condition, Literal, LiteralValue, Name, Operator, OrderBy, Query, Select, SoqlError};
+use super::{Condition, FieldGroup, Function, Item, LONGEST_QUERY, Name, OrderBy, Query, Select, SoqlError};
 
 /// How deep conditions may nest; the service has limits of its own, and a parser must have one.
-const DEEPEST: usize = 60;
+pub(super) const DEEPEST: usize = 60;
 
 /// Words that end a clause and are no names there.
 const KEYWORDS: [&str; 14] = [
@@ -12,13 +12,27 @@ const KEYWORDS: [&str; 14] = [
     "HAVING",
 ];
 
+/// Words that follow an object's name, and so are no alias of it.
+const CLAUSES: [&str; 10] = [
+    "WHERE", "WITH", "USING", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FOR", "ALL",
+];
+
 /// Parses a query.
 pub(crate) fn parse(text: &str) -> Result<Query, SoqlError> {
+    if text.len() > LONGEST_QUERY && text.chars().count() > LONGEST_QUERY {
+        // The limit is documented; its wording is not.
+        let message = format!("SOQL statements cannot be longer than {LONGEST_QUERY} characters.");
+        return Err(SoqlError {
+            code: "MALFORMED_QUERY",
+            message,
+            at: None,
+        });
+    }
     let mut parser = Parser {
         tokens: tokens(text)?,
         next: 0,
     };
-    let query = parser.query()?;
+    let query = parser.query(0)?;
     parser.end()?;
     Ok(query)
 }
@@ -34,34 +48,34 @@ pub(crate) fn parse_condition(text: &str) -> Result<Condition, SoqlError> {
     Ok(condition)
 }
 
-struct Parser {
+pub(super) struct Parser {
     tokens: Vec<Token>,
     next: usize,
 }
 
 impl Parser {
     /// The token to read next; the last one is `End` and is never passed.
-    fn peek(&self) -> &Token {
+    pub(super) fn peek(&self) -> &Token {
         &self.tokens[self.next.min(self.tokens.len() - 1)]
     }
 
-    fn take(&mut self) -> Token {
+    pub(super) fn take(&mut self) -> Token {
         let token = self.peek().clone();
         self.next += 1;
         token
     }
 
-    fn unexpected<T>(&self) -> Result<T, SoqlError> {
+    pub(super) fn unexpected<T>(&self) -> Result<T, SoqlError> {
         let token = self.peek();
         Err(SoqlError::unexpected(&token.text, token.at))
     }
 
-    fn is_word(&self, word: &str) -> bool {
+    pub(super) fn is_word(&self, word: &str) -> bool {
         let token = self.peek();
         token.kind == TokenKind::Word && token.text.eq_ignore_ascii_case(word)
     }
 
-    fn take_word(&mut self, word: &str) -> bool {
+    pub(super) fn take_word(&mut self, word: &str) -> bool {
         let found = self.is_word(word);
         if found {
             self.next += 1;
@@ -69,7 +83,7 @@ impl Parser {
         found
     }
 
-    fn take_symbol(&mut self, symbol: &str) -> bool {
+    pub(super) fn take_symbol(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek().kind, TokenKind::Symbol(known) if known == symbol);
         if found {
             self.next += 1;
@@ -77,7 +91,7 @@ impl Parser {
         found
     }
 
-    fn expect_word(&mut self, word: &str) -> Result<(), SoqlError> {
+    pub(super) fn expect_word(&mut self, word: &str) -> Result<(), SoqlError> {
         if self.take_word(word) {
             Ok(())
         } else {
@@ -85,7 +99,7 @@ impl Parser {
         }
     }
 
-    fn expect_symbol(&mut self, symbol: &str) -> Result<(), SoqlError> {
+    pub(super) fn expect_symbol(&mut self, symbol: &str) -> Result<(), SoqlError> {
         if self.take_symbol(symbol) {
             Ok(())
         } else {
@@ -101,7 +115,7 @@ impl Parser {
         }
     }
 
-    fn name(&mut self) -> Result<Name, SoqlError> {
+    pub(super) fn name(&mut self) -> Result<Name, SoqlError> {
         let token = self.peek();
         let keyword = KEYWORDS
             .iter()
@@ -116,16 +130,49 @@ impl Parser {
         })
     }
 
-    fn query(&mut self) -> Result<Query, SoqlError> {
+    /// Whether a parenthesis with a query in it comes next.
+    pub(super) fn comes_subquery(&self) -> bool {
+        let inner = &self.tokens[(self.next + 1).min(self.tokens.len() - 1)];
+        matches!(self.peek().kind, TokenKind::Symbol("("))
+            && inner.kind == TokenKind::Word
+            && inner.text.eq_ignore_ascii_case("SELECT")
+    }
+
+    /// A query in parentheses. The service nests them one deep; so deep, semi-joins are refused where they are run.
+    pub(super) fn subquery(&mut self, depth: usize) -> Result<Query, SoqlError> {
+        if depth > DEEPEST {
+            return Err(SoqlError::malformed("Query is too complex", self.peek().at));
+        }
+        self.expect_symbol("(")?;
+        let query = self.query(depth + 1)?;
+        self.expect_symbol(")")?;
+        Ok(query)
+    }
+
+    fn query(&mut self, depth: usize) -> Result<Query, SoqlError> {
         self.expect_word("SELECT")?;
-        let select = self.select()?;
+        let select = self.select(depth)?;
         self.expect_word("FROM")?;
         let object = self.name()?;
-        let filter = if self.take_word("WHERE") {
-            Some(self.condition(0)?)
+        let clause = CLAUSES.iter().any(|clause| self.is_word(clause));
+        let alias = if self.peek().kind == TokenKind::Word && !clause {
+            Some(self.name()?)
         } else {
             None
         };
+        let filter = if self.take_word("WHERE") {
+            Some(self.condition(depth)?)
+        } else {
+            None
+        };
+        let mut group = Vec::new();
+        if self.take_word("GROUP") {
+            self.expect_word("BY")?;
+            group.push(self.name()?);
+            while self.take_symbol(",") {
+                group.push(self.name()?);
+            }
+        }
         let mut order = Vec::new();
         if self.take_word("ORDER") {
             self.expect_word("BY")?;
@@ -147,23 +194,87 @@ impl Parser {
         Ok(Query {
             select,
             object,
+            alias,
             filter,
+            group,
             order,
             limit,
             offset,
         })
     }
 
-    fn select(&mut self) -> Result<Select, SoqlError> {
-        let mut fields = vec![self.name()?];
-        if fields[0].text.eq_ignore_ascii_case("COUNT") && self.take_symbol("(") {
+    fn select(&mut self, depth: usize) -> Result<Select, SoqlError> {
+        let mut items = Vec::new();
+        loop {
+            if self.comes_subquery() {
+                items.push(Item::Children(Box::new(self.subquery(depth)?)));
+            } else {
+                let name = self.name()?;
+                if !self.take_symbol("(") {
+                    let alias = self.alias()?;
+                    items.push(Item::Field { name, alias });
+                } else if items.is_empty() && name.text.eq_ignore_ascii_case("COUNT") && self.take_symbol(")")
+                {
+                    return Ok(Select::Count);
+                } else {
+                    items.push(self.call(&name)?);
+                }
+            }
+            if !self.take_symbol(",") {
+                return Ok(Select::Items(items));
+            }
+        }
+    }
+
+    /// What stands in a function's parentheses.
+    fn call(&mut self, function: &Name) -> Result<Item, SoqlError> {
+        const FUNCTIONS: [(&str, Function); 6] = [
+            ("COUNT", Function::Count),
+            ("COUNT_DISTINCT", Function::CountDistinct),
+            ("MIN", Function::Min),
+            ("MAX", Function::Max),
+            ("SUM", Function::Sum),
+            ("AVG", Function::Avg),
+        ];
+        const GROUPS: [(&str, FieldGroup); 3] = [
+            ("ALL", FieldGroup::All),
+            ("STANDARD", FieldGroup::Standard),
+            ("CUSTOM", FieldGroup::Custom),
+        ];
+        let at = function.at;
+        if function.text.eq_ignore_ascii_case("FIELDS") {
+            let group = GROUPS.iter().find(|(name, _)| self.take_word(name));
+            let Some((_, group)) = group else {
+                return self.unexpected();
+            };
             self.expect_symbol(")")?;
-            return Ok(Select::Count);
+            return Ok(Item::Fields { group: *group, at });
         }
-        while self.take_symbol(",") {
-            fields.push(self.name()?);
+        let known = FUNCTIONS
+            .iter()
+            .find(|(name, _)| function.text.eq_ignore_ascii_case(name));
+        let Some((_, function)) = known else {
+            return Err(SoqlError::unexpected("(", at + function.text.len()));
+        };
+        let field = self.name()?;
+        self.expect_symbol(")")?;
+        let alias = self.alias()?;
+        Ok(Item::Aggregate {
+            function: *function,
+            field,
+            alias,
+        })
+    }
+
+    /// A word of its own before the next item or `FROM`; any other word is out of place, and said to be.
+    fn alias(&mut self) -> Result<Option<Name>, SoqlError> {
+        let after = &self.tokens[(self.next + 1).min(self.tokens.len() - 1)];
+        let ends = after.kind == TokenKind::Symbol(",") || after.text.eq_ignore_ascii_case("FROM");
+        if self.peek().kind == TokenKind::Word && !self.is_word("FROM") && ends {
+            self.name().map(Some)
+        } else {
+            Ok(None)
         }
-        Ok(Select::Fields(fields))
     }
 
     fn order_term(&mut self) -> Result<OrderBy, SoqlError> {
@@ -205,124 +316,5 @@ impl Parser {
             });
         }
         Ok(offset)
-    }
-
-    /// A chain of one connective. `a AND b OR c` has no meaning without parentheses, and is refused.
-    fn condition(&mut self, depth: usize) -> Result<Condition, SoqlError> {
-        if depth > DEEPEST {
-            return Err(SoqlError::malformed("Query is too complex", self.peek().at));
-        }
-        let first = self.term(depth)?;
-        let (word, other) = if self.is_word("AND") {
-            ("AND", "OR")
-        } else if self.is_word("OR") {
-            ("OR", "AND")
-        } else {
-            return Ok(first);
-        };
-        let mut terms = vec![first];
-        while self.take_word(word) {
-            terms.push(self.term(depth)?);
-        }
-        if self.is_word(other) {
-            return self.unexpected();
-        }
-        Ok(if word == "AND" {
-            Condition::All(terms)
-        } else {
-            Condition::Any(terms)
-        })
-    }
-
-    fn term(&mut self, depth: usize) -> Result<Condition, SoqlError> {
-        if depth > DEEPEST {
-            return Err(SoqlError::malformed("Query is too complex", self.peek().at));
-        }
-        if self.take_word("NOT") {
-            return Ok(Condition::Not(Box::new(self.term(depth + 1)?)));
-        }
-        if self.take_symbol("(") {
-            let inner = self.condition(depth + 1)?;
-            self.expect_symbol(")")?;
-            return Ok(inner);
-        }
-        let field = self.name()?;
-        if self.take_word("NOT") {
-            self.expect_word("IN")?;
-            return Ok(Condition::OneOf {
-                field,
-                negated: true,
-                literals: self.list()?,
-            });
-        }
-        if self.take_word("IN") {
-            return Ok(Condition::OneOf {
-                field,
-                negated: false,
-                literals: self.list()?,
-            });
-        }
-        for (word, negated) in [("INCLUDES", false), ("EXCLUDES", true)] {
-            if self.take_word(word) {
-                return Ok(Condition::Includes {
-                    field,
-                    negated,
-                    literals: self.list()?,
-                });
-            }
-        }
-        let operator = self.operator()?;
-        let literal = self.literal()?;
-        Ok(Condition::Compare {
-            field,
-            operator,
-            literal,
-        })
-    }
-
-    fn operator(&mut self) -> Result<Operator, SoqlError> {
-        const OPERATORS: [(&str, Operator); 6] = [
-            ("=", Operator::Equal),
-            ("!=", Operator::NotEqual),
-            ("<", Operator::Less),
-            ("<=", Operator::LessOrEqual),
-            (">", Operator::Greater),
-            (">=", Operator::GreaterOrEqual),
-        ];
-        if self.take_word("LIKE") {
-            return Ok(Operator::Like);
-        }
-        for (symbol, operator) in OPERATORS {
-            if self.take_symbol(symbol) {
-                return Ok(operator);
-            }
-        }
-        self.unexpected()
-    }
-
-    fn list(&mut self) -> Result<Vec<Literal>, SoqlError> {
-        self.expect_symbol("(")?;
-        let mut literals = vec![self.literal()?];
-        while self.take_symbol(",") {
-            literals.push(self.literal()?);
-        }
-        self.expect_symbol(")")?;
-        Ok(literals)
-    }
-
-    fn literal(&mut self) -> Result<Literal, SoqlError> {
-        let token = self.peek();
-        let value = match &token.kind {
-            TokenKind::Text(text) => LiteralValue::Text(text.clone()),
-            TokenKind::Number(number) => LiteralValue::Number(*number),
-            TokenKind::Date(date) => LiteralValue::Date(*date),
-            TokenKind::DateTime(moment) => LiteralValue::DateTime(*moment),
-            TokenKind::Word if token.text.eq_ignore_ascii_case("null") => LiteralValue::Null,
-            TokenKind::Word if token.text.eq_ignore_ascii_case("true") => LiteralValue::Boolean(true),
-            TokenKind::Word if token.text.eq_ignore_ascii_case("false") => LiteralValue::Boolean(false),
-            _ => return self.unexpected(),
-        };
-        let token = self.take();
-        Ok(Literal { value, at: token.at })
     }
 }

@@ -3,13 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::bind::View;
-use super::filter::{Filter, in_order, like};
-use super::lexer::LITERAL_WILDCARD;
+use super::dates::Calendar;
+use super::filter::Filter;
+use super::order::in_order;
 use super::parser::parse;
-use super::{Select, SoqlError};
+use super::{LONGEST_LITERAL, LONGEST_QUERY, Select, SoqlError};
 use crate::model::Fields;
 use crate::salesforce::field::{Field, FieldType};
 use crate::salesforce::schema::Schema;
+use crate::salesforce::users::{Directory, FieldAccess};
 
 fn schema() -> Schema {
     let mut schema = Schema::standard();
@@ -35,10 +37,18 @@ fn schema() -> Schema {
 fn filter(condition: &str) -> Result<Filter, SoqlError> {
     let schema = schema();
     let query = parse(&format!("SELECT Id FROM Case WHERE {condition}"))?;
-    let hidden = |name: &str| name == "Reason";
+    let mut directory = Directory::default();
+    directory.add_user("blind", "", String::new());
+    let user = directory.user_mut("blind").unwrap();
+    user.set_field_access("Case", "Reason", FieldAccess::Hidden);
     let view = View {
-        object: schema.object("Case").unwrap(),
-        hidden: &hidden,
+        user: Some(user),
+        schema: Some(&schema),
+        calendar: Some(Calendar {
+            now: "2024-07-24T10:00:00Z".parse().unwrap(),
+            utc_offset_minutes: 0,
+        }),
+        ..View::whole(schema.object("Case").unwrap())
     };
     view.filter(query.filter.as_ref().unwrap())
 }
@@ -63,7 +73,7 @@ fn a_query_is_read_whole() {
          order by SystemModstamp asc nulls last, Id desc limit 200 offset 3",
     )
     .unwrap();
-    assert!(matches!(&query.select, Select::Fields(fields) if fields.len() == 2));
+    assert!(matches!(&query.select, Select::Items(items) if items.len() == 2));
     assert_eq!(query.object.text, "Case");
     assert_eq!(query.order.len(), 2);
     assert!(query.order[0].nulls_last && query.order[1].descending);
@@ -128,17 +138,10 @@ fn strings_resolve_their_escapes() {
 }
 
 #[test]
-fn like_knows_both_wildcards_their_escapes_and_no_case() {
-    assert!(like("Printer on fire", "print%FIRE"));
-    assert!(like("cat", "c_t") && !like("ct", "c_t"));
-    assert!(like("aXbXc", "%x%c") && !like("aXb", "%x"));
-    assert!(like("", "%") && !like("a", ""));
+fn an_escaped_wildcard_in_a_like_is_itself() {
     assert!(matches(r"Subject LIKE '100\%'", &json!({"Subject": "100%"})));
     assert!(!matches(r"Subject LIKE '100\%'", &json!({"Subject": "1000"})));
     assert!(matches(r"Subject = '100\%'", &json!({"Subject": "100%"})));
-    assert!(
-        like("a_b", &format!("a{LITERAL_WILDCARD}_b")) && !like("axb", &format!("a{LITERAL_WILDCARD}_b"))
-    );
 }
 
 #[test]
@@ -242,8 +245,12 @@ fn what_is_no_query_is_refused_and_never_panics() {
         "SELECT Id FROM Case LIMIT x",
         "SELECT Id FROM Case ORDER Id",
         "SELECT Id FROM Case;",
-        "SELECT MAX(Id) FROM Case",
-        "SELECT (SELECT Id FROM Contacts) FROM Case",
+        "SELECT MAX() FROM Case",
+        "SELECT SOUNDEX(Subject) FROM Case",
+        "SELECT FIELDS(SOME) FROM Case",
+        "SELECT (SELECT Id FROM Contacts FROM Case",
+        "SELECT Id FROM Case WHERE Id IN (SELECT Id)",
+        "SELECT Id FROM Case GROUP Status",
     ] {
         assert_eq!(parse(query).unwrap_err().code, "MALFORMED_QUERY", "{query}");
     }
@@ -256,11 +263,7 @@ fn what_is_no_query_is_refused_and_never_panics() {
 #[test]
 fn nulls_come_first_in_both_directions_unless_told_otherwise() {
     let schema = schema();
-    let hidden = |_: &str| false;
-    let view = View {
-        object: schema.object("Case").unwrap(),
-        hidden: &hidden,
-    };
+    let view = View::whole(schema.object("Case").unwrap());
     let sorted = |order: &str| {
         let query = parse(&format!("SELECT Id FROM Case ORDER BY {order}")).unwrap();
         let keys: Vec<_> = query
@@ -272,7 +275,7 @@ fn nulls_come_first_in_both_directions_unless_told_otherwise() {
             .iter()
             .map(row)
             .collect();
-        rows.sort_by(|one, other| in_order(&keys, one, other));
+        rows.sort_by(|one, other| in_order(&keys, one, other, &|_| None));
         rows.iter()
             .map(|row| {
                 row.get("Subject")
@@ -286,4 +289,59 @@ fn nulls_come_first_in_both_directions_unless_told_otherwise() {
     assert_eq!(sorted("Subject DESC"), "-bA");
     assert_eq!(sorted("Subject NULLS LAST"), "Ab-");
     assert_eq!(sorted("Subject DESC NULLS LAST"), "bA-");
+}
+
+#[test]
+fn relative_dates_are_stretches_of_time() {
+    let row = json!({"CreatedDate": "2024-07-23T23:59:59.000+0000", "Due__c": "2024-07-25"});
+    let truths = [
+        ("CreatedDate = YESTERDAY", true),
+        ("CreatedDate = TODAY", false),
+        ("CreatedDate != TODAY", true),
+        ("CreatedDate < TODAY", true),
+        ("CreatedDate < YESTERDAY", false),
+        ("CreatedDate <= YESTERDAY", true),
+        ("CreatedDate > YESTERDAY", false),
+        ("CreatedDate >= last_n_days:1", true),
+        ("CreatedDate = THIS_MONTH", true),
+        ("Due__c = TOMORROW", true),
+        ("Due__c > TODAY", true),
+    ];
+    for (condition, expected) in truths {
+        assert_eq!(matches(condition, &row), expected, "{condition}");
+    }
+    assert_eq!(refused("Subject = TODAY").0, "INVALID_FIELD");
+    assert_eq!(refused("CreatedDate = SOMEDAY").0, "MALFORMED_QUERY");
+}
+
+#[test]
+fn queries_and_their_literals_have_a_longest_length() {
+    let literal = |length: usize| format!("Subject = '{}'", "é".repeat(length));
+    assert!(filter(&literal(LONGEST_LITERAL)).is_ok());
+    assert_eq!(refused(&literal(LONGEST_LITERAL + 1)).0, "MALFORMED_QUERY");
+    let query = |length: usize| format!("{}SELECT Id FROM Case", " ".repeat(length - 19));
+    assert!(parse(&query(LONGEST_QUERY)).is_ok());
+    assert_eq!(
+        parse(&query(LONGEST_QUERY + 1)).unwrap_err().code,
+        "MALFORMED_QUERY"
+    );
+}
+
+#[test]
+fn rows_that_can_only_have_certain_ids_are_told_by_the_condition() {
+    let id = "00570000001ZwTiAAK";
+    let ids = |condition: &str| -> Option<Vec<String>> {
+        let filter = filter(condition).unwrap();
+        filter
+            .only_ids()
+            .map(|ids| ids.into_iter().map(str::to_owned).collect())
+    };
+    assert_eq!(ids(&format!("Id = '{id}'")), Some(vec![id.to_owned()]));
+    assert_eq!(
+        ids(&format!("Subject = 'a' AND Id IN ('{id}', '{id}')")),
+        Some(vec![id.to_owned()])
+    );
+    assert_eq!(ids(&format!("Subject = 'a' OR Id = '{id}'")), None);
+    assert_eq!(ids(&format!("NOT Id = '{id}'")), None);
+    assert_eq!(ids(&format!("Id NOT IN ('{id}')")), None);
 }

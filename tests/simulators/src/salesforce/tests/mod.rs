@@ -1,11 +1,13 @@
 //! What the org promises over its API, a promise a test.
 
 mod conditions;
+mod cursors;
 mod deletions;
 mod describes;
 mod grants;
 mod paging;
 mod queries;
+mod relationships;
 mod replication;
 mod rights;
 mod rules;

@@ -164,31 +164,12 @@ pub trait Remote: Send + Sync {
     async fn delete(
         &self,
         schema: &ObjectSchema,
-        _ids: &[RecordId],
-    ) -> Result<Vec<WriteOutcome>, RemoteError> {
-        Err(RemoteError {
-            problem: Problem::human(
-                "DeletionNotSupported",
-                format!("{} cannot be deleted by this connection", schema.object),
-            ),
-            kind: RemoteErrorKind::Misconfigured,
-            retry_after: None,
-        })
-    }
+        ids: &[RecordId],
+    ) -> Result<Vec<WriteOutcome>, RemoteError>;
 
     /// What the service's own deletion log names since `since`, by its clock. Hints only: each is proven with
     /// [`Remote::read_ids`] before anything follows from it.
-    async fn read_deletions(&self, schema: &ObjectSchema, _since: Instant) -> Result<Deletions, RemoteError> {
-        Ok(Deletions::Unavailable {
-            why: Problem::human(
-                "NoDeletionLog",
-                format!(
-                    "{} has no deletion log here; deletions are found by the sweep",
-                    schema.object
-                ),
-            ),
-        })
-    }
+    async fn read_deletions(&self, schema: &ObjectSchema, since: Instant) -> Result<Deletions, RemoteError>;
 
     /// Sizes and times that the engine plans with.
     fn limits(&self) -> RemoteLimits;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::write::Request;
+use super::send::Request;
 
 /// What is sent: each inner request under its place in the list as its id.
 #[derive(Serialize)]
@@ -30,6 +30,7 @@ struct Inner<'a> {
     method: &'a str,
     url: &'a str,
     headers: [Header; 2],
+    #[serde(skip_serializing_if = "String::is_empty")]
     body: String,
     exclude_response_headers: bool,
 }

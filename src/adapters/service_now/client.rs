@@ -1,7 +1,7 @@
 //! Calls to one instance: where they go, how they are signed, and what a 401 leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +39,12 @@ pub(super) struct Client {
     pub(super) chains: Mutex<BTreeMap<String, Vec<String>>>,
     /// The fields, by table, for which look-ups have been proven to be evaluated.
     pub(super) proven: Mutex<BTreeSet<(String, String)>>,
+    /// Tables of which the deletion log has been seen to name a record.
+    pub(super) logged: Mutex<BTreeSet<String>>,
+    /// Tables that their dictionary entry leaves out of the deletion log.
+    pub(super) unlogged: Mutex<BTreeSet<String>>,
+    /// For each table those that it extends and those that extend it, itself included.
+    pub(super) lines: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl Client {
@@ -49,6 +55,9 @@ impl Client {
             sign_in,
             chains: Mutex::default(),
             proven: Mutex::default(),
+            logged: Mutex::default(),
+            unlogged: Mutex::default(),
+            lines: Mutex::default(),
         }
     }
 
@@ -147,4 +156,10 @@ pub(super) fn at(instance: &Url, path: &str) -> Url {
     let mut url = instance.clone();
     url.set_path(&format!("{}{path}", instance.path().trim_end_matches('/')));
     url
+}
+
+/// Something that is remembered between calls. Never held over an `.await`, and good after a panic elsewhere: each entry
+/// stands for itself.
+pub(super) fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

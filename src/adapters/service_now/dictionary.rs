@@ -5,9 +5,8 @@
 //! the whole chain are read, and the nearest table wins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 
-use super::client::Client;
+use super::client::{Client, locked};
 use super::column;
 use super::convert;
 use super::errors;
@@ -100,19 +99,13 @@ impl Client {
         Ok(false)
     }
 
-    async fn kept_chain(&self, table: &str) -> Result<Vec<String>, RemoteError> {
-        let kept = self
-            .chains
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(table)
-            .cloned();
+    pub(super) async fn kept_chain(&self, table: &str) -> Result<Vec<String>, RemoteError> {
+        let kept = locked(&self.chains).get(table).cloned();
         if let Some(chain) = kept {
             return Ok(chain);
         }
         let chain = self.chain(table).await?;
-        let mut chains = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
-        chains.insert(table.to_owned(), chain.clone());
+        locked(&self.chains).insert(table.to_owned(), chain.clone());
         Ok(chain)
     }
 
@@ -121,6 +114,7 @@ impl Client {
         let chain = self.chain(object.as_str()).await?;
         let rows = self.columns(&chain).await?;
         let choices = self.choices(&chain, &rows).await?;
+        self.forget_log(object.as_str(), is_unlogged(object.as_str(), &rows));
         let mut fields = BTreeMap::new();
         for row in nearest_first(&chain, &rows) {
             let Some(name) = row::text(row, "element").and_then(|name| name.parse::<FieldName>().ok()) else {
@@ -154,7 +148,6 @@ impl Client {
 
     async fn columns(&self, chain: &[String]) -> Result<Vec<Row>, RemoteError> {
         let filter = Filter::of(Condition::one_of("name", chain.iter().map(String::as_str)))
-            .and(&Condition::not_empty("element"))
             .and(&Condition::is("active", "true"));
         let scan = Scan {
             action: ACTION,
@@ -214,6 +207,24 @@ impl Client {
         }
         Ok(all.rows)
     }
+}
+
+/// Does the row that stands for the whole table keep its deletions out of the log (ServiceNow docs: Dictionary
+/// attributes, `no_audit_delete`)?
+fn is_unlogged(table: &str, rows: &[Row]) -> bool {
+    let whole = |row: &&Row| {
+        row::text(row, "name").as_deref() == Some(table)
+            && row::text(row, "element").is_none_or(|element| element.is_empty())
+    };
+    let attributes = rows
+        .iter()
+        .filter(whole)
+        .filter_map(|row| row::text(row, "attributes"));
+    attributes.into_iter().any(|attributes| {
+        attributes
+            .split(',')
+            .any(|attribute| attribute.trim().eq_ignore_ascii_case("no_audit_delete=true"))
+    })
 }
 
 /// The rows in the order of the chain, so that the first of a name is the one that counts.

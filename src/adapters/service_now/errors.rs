@@ -120,6 +120,10 @@ pub(super) fn missing_read(table: &str, secret: &str) -> RemoteError {
             "Give it a role that may read the data dictionary (such as personalize_dictionary), or a read access \
              control on sys_db_object, sys_dictionary and sys_choice."
         }
+        "sys_audit_delete" => {
+            "Without it, deletions are neither found soon nor proven. Give the account a role, and that role a read \
+             access control on sys_audit_delete (System Security > Access Control)."
+        }
         _ => {
             "Give it a role that may read the table (such as itil for incidents), or a read access control (System \
              Security > Access Control)."

@@ -6,7 +6,8 @@
 //!           ├▶ dictionary ┤   (lists, scans)      (401)
 //!           ├▶ probe ─────┤
 //!           ├▶ identity ──┘
-//!           └▶ write ───────────────▶ client
+//!           ├▶ deletion_log ┘
+//!           └▶ write ─▶ send ───────▶ client
 //!   pure: query (filters), convert (values), column (kinds), row (records), batch (wire form),
 //!         errors and refusal (remedies)
 //! ```
@@ -19,6 +20,7 @@ mod batch;
 mod client;
 mod column;
 mod convert;
+mod deletion_log;
 mod dictionary;
 mod errors;
 mod identity;
@@ -28,6 +30,7 @@ mod read;
 mod refusal;
 mod remote;
 mod row;
+mod send;
 mod sign_in;
 mod table;
 #[cfg(test)]

@@ -4,9 +4,7 @@
 //! its date returns the whole table (ServiceNow docs: Query ACLs, `query_range`); and a literal that is read in another
 //! time zone shifts every window. Both are found out here, once per describe, and not from missing records.
 
-use std::sync::PoisonError;
-
-use super::client::Client;
+use super::client::{Client, locked};
 use super::errors;
 use super::query::{Condition, Filter, Order};
 use super::row;
@@ -51,12 +49,7 @@ impl Client {
     /// made. Asked once for each field of a table that is not empty.
     pub(super) async fn probe_look_up(&self, table: &str, field: &str) -> Result<(), RemoteError> {
         let key = (table.to_owned(), field.to_owned());
-        if self
-            .proven
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&key)
-        {
+        if locked(&self.proven).contains(&key) {
             return Ok(());
         }
         let what = format!("a condition on {field}");
@@ -66,10 +59,7 @@ impl Client {
         }
         let always = Filter::of(Condition::empty(field)).or(Filter::of(Condition::not_empty(field)));
         if self.probe_selects(table, always, &what).await? {
-            self.proven
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key);
+            locked(&self.proven).insert(key);
         }
         Ok(())
     }

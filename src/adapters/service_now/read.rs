@@ -11,7 +11,7 @@ use super::convert;
 use super::errors;
 use super::query::{Condition, Filter, Question, questions};
 use super::row::{self, Row, SYSTEM_FIELDS};
-use super::table::{Listing, Position, Scan};
+use super::table::{Position, Scan, UPDATED};
 use crate::adapters::http::failure;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::planted::{Bug, planted};
@@ -19,7 +19,7 @@ use crate::core::record::{DeletionProof, Observation, Record};
 use crate::core::schema::ObjectSchema;
 use crate::core::time::Instant;
 use crate::core::value::Value;
-use crate::ports::{ChangePage, ChangeQuery, RemoteError, RemoteErrorKind};
+use crate::ports::{ChangePage, ChangeQuery, RemoteError};
 
 /// Rows of a page of a look-up.
 const PAGE: usize = 1000;
@@ -40,9 +40,9 @@ impl Client {
             .map(|from| Condition::not_before("sys_created_on", from));
         let filter = created.map_or_else(Filter::everything, Filter::of);
         let position = match &query.after {
-            Some((at, id)) => Position::Change(*at, id.clone()),
+            Some((at, id)) => Position::Time(UPDATED, *at, id.clone()),
             // Also leaves out rows without a time, which no later query could reach either.
-            None => Position::Change(Instant::EPOCH, None),
+            None => Position::Time(UPDATED, Instant::EPOCH, None),
         };
         let fields = columns(&query.fields);
         let scan = Scan {
@@ -141,50 +141,6 @@ impl Client {
             }
         }
         Ok(known)
-    }
-
-    /// Which of these the deletion log says were deleted from this table, one that extends it or one that it extends.
-    async fn deleted(&self, table: &str, ids: &[RecordId]) -> Result<BTreeSet<RecordId>, RemoteError> {
-        let mut deleted = BTreeSet::new();
-        if ids.is_empty() {
-            return Ok(deleted);
-        }
-        let filter = Filter::of(Condition::one_of("documentkey", ids.iter().map(RecordId::as_str)));
-        let fields = ["sys_id", "tablename", "documentkey"];
-        let scan = Scan {
-            action: "read_deletions",
-            table: "sys_audit_delete",
-            filter,
-            fields: &fields,
-        };
-        let rows = match self.everything(&scan, PAGE).await {
-            Ok(all) => all.rows,
-            // The log is for administrators unless somebody shares it.
-            Err(error) if error.kind == RemoteErrorKind::Misconfigured => return Ok(deleted),
-            Err(error) => return Err(error),
-        };
-        for row in rows {
-            let of = row::text(&row, "documentkey").unwrap_or_default();
-            let Some(id) = ids.iter().find(|id| id.as_str() == of.to_ascii_lowercase()) else {
-                continue;
-            };
-            let class = row::text(&row, "tablename").unwrap_or_default();
-            if !deleted.contains(id) && self.same_line(table, &class).await? {
-                deleted.insert(id.clone());
-            }
-        }
-        Ok(deleted)
-    }
-
-    async fn is_absent(&self, table: &str, id: &RecordId) -> Result<bool, RemoteError> {
-        let listing = Listing {
-            action: "read_ids",
-            table,
-            filter: Filter::of(Condition::is("sys_id", id.as_str())),
-            order: &[],
-            fields: &["sys_id"],
-        };
-        Ok(self.list(&listing, 1, 0).await?.total == 0)
     }
 
     /// Every record whose field may hold one of the values. Fails rather than leave one out.

@@ -13,6 +13,8 @@ pub(super) enum Verb {
     Create,
     /// Update.
     Update,
+    /// Delete.
+    Delete,
 }
 
 impl Verb {
@@ -20,6 +22,7 @@ impl Verb {
         match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Delete => "delete",
         }
     }
 }
@@ -71,7 +74,7 @@ pub(super) fn refusal(
     {
         match verb {
             Verb::Create => return Refusal::PerhapsExists,
-            Verb::Update => database_refused(verb, table),
+            Verb::Update | Verb::Delete => database_refused(verb, table),
         }
     } else if detail.contains("ACL") || error.says("User Not Authorized") {
         Problem::human(

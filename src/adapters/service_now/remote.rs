@@ -13,10 +13,11 @@ use crate::adapters::credential::{CredentialSource, ServiceNowCredential};
 use crate::core::ident::{FieldName, ObjectName, RecordId};
 use crate::core::record::{Observation, Record};
 use crate::core::schema::ObjectSchema;
+use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{
-    ChangePage, ChangeQuery, Clock, CreateItem, Identity, Remote, RemoteError, RemoteLimits, Transport,
-    UpdateItem, WriteOutcome,
+    ChangePage, ChangeQuery, Clock, CreateItem, Deletions, Identity, Remote, RemoteError, RemoteLimits,
+    Transport, UpdateItem, WriteOutcome,
 };
 
 /// What the engine plans with.
@@ -112,6 +113,18 @@ impl Remote for ServiceNow {
         items: &[UpdateItem],
     ) -> Result<Vec<WriteOutcome>, RemoteError> {
         self.client.update_records(schema, items).await
+    }
+
+    async fn delete(
+        &self,
+        schema: &ObjectSchema,
+        ids: &[RecordId],
+    ) -> Result<Vec<WriteOutcome>, RemoteError> {
+        self.client.delete_records(schema, ids).await
+    }
+
+    async fn read_deletions(&self, schema: &ObjectSchema, since: Instant) -> Result<Deletions, RemoteError> {
+        self.client.deletions_since(schema, since).await
     }
 
     fn limits(&self) -> RemoteLimits {

@@ -58,30 +58,48 @@ pub(super) struct Listed {
 pub(super) enum Position {
     /// By `sys_id`.
     Id(Option<RecordId>),
-    /// By `(sys_updated_on, sys_id)`; without an id, from that second on.
-    Change(Instant, Option<RecordId>),
+    /// By `(column, sys_id)`; without an id, from that second on.
+    Time(&'static TimeKey, Instant, Option<RecordId>),
 }
+
+/// A time that a table can be read in the order of, with the `sys_id` behind it.
+pub(super) struct TimeKey {
+    /// The column.
+    pub(super) column: &'static str,
+    order: [Order; 2],
+}
+
+/// By the last change.
+pub(super) const UPDATED: &TimeKey = &TimeKey {
+    column: "sys_updated_on",
+    order: [Order::Ascending("sys_updated_on"), Order::Ascending("sys_id")],
+};
+
+/// By creation.
+pub(super) const CREATED: &TimeKey = &TimeKey {
+    column: "sys_created_on",
+    order: [Order::Ascending("sys_created_on"), Order::Ascending("sys_id")],
+};
 
 impl Position {
     /// The rows of `common` after this position.
-    fn rest(&self, common: &Filter) -> Filter {
-        const CHANGED: &str = "sys_updated_on";
+    pub(super) fn rest(&self, common: &Filter) -> Filter {
         match self {
             Self::Id(None) => common.clone(),
             Self::Id(Some(id)) => common.clone().and(&Condition::id_after(id)),
-            Self::Change(from, None) => common.clone().and(&Condition::not_before(CHANGED, *from)),
-            Self::Change(at, Some(id)) => {
-                let later = common.clone().and(&Condition::after(CHANGED, *at));
-                let same_second = common.clone().and(&Condition::at(CHANGED, *at));
+            Self::Time(key, from, None) => common.clone().and(&Condition::not_before(key.column, *from)),
+            Self::Time(key, at, Some(id)) => {
+                let later = common.clone().and(&Condition::after(key.column, *at));
+                let same_second = common.clone().and(&Condition::at(key.column, *at));
                 later.or(same_second.and(&Condition::id_after(id)))
             }
         }
     }
 
-    const fn order(&self) -> &'static [Order] {
+    pub(super) const fn order(&self) -> &'static [Order] {
         match self {
             Self::Id(_) => &[Order::Ascending("sys_id")],
-            Self::Change(..) => &[Order::Ascending("sys_updated_on"), Order::Ascending("sys_id")],
+            Self::Time(key, ..) => &key.order,
         }
     }
 }
@@ -252,7 +270,7 @@ impl Client {
                 Passed::AllHidden { until, hidden } => {
                     passed += hidden;
                     let next = Instant::from_seconds(until.seconds() + 1);
-                    position = Position::Change(next, None);
+                    position = Position::Time(UPDATED, next, None);
                 }
             }
         }
@@ -271,7 +289,7 @@ impl Client {
         let rest = position.rest(&scan.filter);
         let filter = match position {
             Position::Id(_) => rest,
-            Position::Change(..) => rest.and(&Condition::until("sys_updated_on", blind.server_time)),
+            Position::Time(key, ..) => rest.and(&Condition::until(key.column, blind.server_time)),
         };
         let listing = Listing {
             action: scan.action,

@@ -96,6 +96,14 @@ impl Remote for Service {
         Ok(Vec::new())
     }
 
+    async fn delete(&self, _: &ObjectSchema, _: &[RecordId]) -> Result<Vec<WriteOutcome>, RemoteError> {
+        Ok(Vec::new())
+    }
+
+    async fn read_deletions(&self, _: &ObjectSchema, _: Instant) -> Result<Deletions, RemoteError> {
+        Err(misconfigured("NotAsked", "not in this test"))
+    }
+
     fn limits(&self) -> RemoteLimits {
         crate::adapters::service_now::LIMITS
     }

@@ -168,6 +168,14 @@ pub(crate) mod tests {
             refused()
         }
 
+        async fn delete(&self, _: &ObjectSchema, _: &[RecordId]) -> Result<Vec<WriteOutcome>, RemoteError> {
+            refused()
+        }
+
+        async fn read_deletions(&self, _: &ObjectSchema, _: Instant) -> Result<Deletions, RemoteError> {
+            refused()
+        }
+
         fn limits(&self) -> RemoteLimits {
             RemoteLimits {
                 page: 1,

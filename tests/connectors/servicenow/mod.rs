@@ -1,5 +1,6 @@
 //! The ServiceNow adapter against the simulated instance, over HTTP, through the whole stack.
 
+mod deleting;
 mod describing;
 mod reading;
 mod signing_in;

@@ -6,6 +6,7 @@
 )]
 
 mod changes;
+mod deleting;
 mod describing;
 mod looking_up;
 mod signing_in;

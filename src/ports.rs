@@ -161,11 +161,8 @@ pub trait Remote: Send + Sync {
 
     /// Deletes records (Salesforce: into the recycle bin), one attempt. As [`Remote::create`]; a record that is gone
     /// already is a [`Rejection`] with `gone`.
-    async fn delete(
-        &self,
-        schema: &ObjectSchema,
-        ids: &[RecordId],
-    ) -> Result<Vec<WriteOutcome>, RemoteError>;
+    async fn delete(&self, schema: &ObjectSchema, ids: &[RecordId])
+    -> Result<Vec<WriteOutcome>, RemoteError>;
 
     /// What the service's own deletion log names since `since`, by its clock. Hints only: each is proven with
     /// [`Remote::read_ids`] before anything follows from it.

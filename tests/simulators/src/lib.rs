@@ -7,6 +7,7 @@
 //! over real HTTP through [`front::Front`]; the demo runs it as a process of its own.
 
 pub mod calls;
+
 pub mod faults;
 pub mod front;
 mod jwt;
@@ -17,6 +18,7 @@ pub mod service_now;
 mod simulator;
 
 pub use calls::{CallCounts, CallKind};
-pub use faults::{Delivered, Effect, Fault, Faults};
+
+pub use faults::{CannedAnswer, Chance, Delivered, Effect, Fault, Faults};
 pub use model::{Actor, Admin, AdminError, Change, Fields, Model, Request, Response, Write, WriteKind};
 pub use simulator::Simulator;

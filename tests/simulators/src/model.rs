@@ -104,6 +104,9 @@ pub enum AdminError {
     /// There is no such administration action in this service.
     #[error("no admin action {0:?} in this service")]
     UnknownAction(String),
+    /// No fault of that name is switched on.
+    #[error("no fault {0:?} is on")]
+    UnknownFault(String),
     /// The request makes no sense to the service.
     #[error("{0}")]
     Invalid(String),

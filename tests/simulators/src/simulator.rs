@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, DATE};
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_LENGTH, DATE};
+use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calls::CallCounts;
-use crate::faults::{Delivered, Effect, Faults};
+use crate::faults::effects::{self, Effect, Passage};
+use crate::faults::{Delivered, Faults};
 use crate::model::{Actor, Model, Request, Response};
 
 /// A model with faults in front of it and its calls counted: what the HTTP front and the simulation share.
@@ -35,52 +36,81 @@ impl<M: Model> Simulator<M> {
         }
     }
 
-    /// Delivers a request at the service's moment `now` and says what its client sees, at once: a delay fault is
-    /// ignored, since only a caller knows what waiting means.
+    /// Delivers a request at the service's moment `now` and says what its client sees, at once: what a fault does to
+    /// the wire itself becomes what a client without one would make of it (see [`Effect`]).
     pub fn deliver(&mut self, request: &Request, now: Timestamp) -> Delivered {
-        self.deliver_timed(request, now).1
+        let Some((response, passage)) = self.carry(request, now) else {
+            return Delivered::NoAnswer;
+        };
+        match passage {
+            Passage::Plain | Passage::After(_) | Passage::Dripping(_) => Delivered::Answer(response),
+            Passage::Endless | Passage::Bomb(_) => Delivered::NoAnswer,
+            Passage::Claiming(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                if length > response.body().len() {
+                    return Delivered::NoAnswer;
+                }
+                Delivered::Answer(response.map(|body| body.slice(..length)))
+            }
+        }
     }
 
-    /// As [`Simulator::deliver`], with the time the client has to wait for it.
-    pub fn deliver_timed(&mut self, request: &Request, now: Timestamp) -> (Duration, Delivered) {
+    /// Delivers a request, and says what comes back and how it is to cross the wire; `None` when nothing does.
+    pub(crate) fn carry(&mut self, request: &Request, now: Timestamp) -> Option<(Response, Passage)> {
         self.settle(now);
         let kind = self.model.classify(request);
         self.calls.count_call(kind);
-        let mut delay = Duration::ZERO;
+        let mut passage = Passage::Plain;
         let response = match self.faults.strike(kind) {
             None => self.act(request, now),
-            Some(Effect::LoseRequest) => return (delay, Delivered::NoAnswer),
+            Some(Effect::LoseRequest) => return None,
             Some(Effect::LoseAnswer) => {
                 self.act(request, now);
-                return (delay, Delivered::NoAnswer);
+                return None;
             }
             Some(Effect::ActLater { millis }) => {
                 let later = SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
                 let due = now.checked_add(later).unwrap_or(now);
                 let after = self.underway.partition_point(|(other, _)| *other <= due);
                 self.underway.insert(after, (due, request.clone()));
-                return (delay, Delivered::NoAnswer);
+                return None;
             }
             Some(Effect::StatusBefore(canned)) => canned.response(),
             Some(Effect::StatusAfter(canned)) => {
                 self.act(request, now);
                 canned.response()
             }
-            Some(Effect::HtmlPage) => html_page(),
+            Some(Effect::HtmlPage) => effects::html_page(),
+            Some(Effect::Accepted202) => effects::accepted(),
+            Some(Effect::Redirect { location, status }) => effects::redirect(&location, status),
             Some(Effect::TruncateBody { bytes }) => self
                 .act(request, now)
                 .map(|body| body.slice(..bytes.min(body.len()))),
+            Some(Effect::DeepJson { depth }) => effects::nested(self.act(request, now), depth),
+            Some(Effect::InvalidUtf8) => effects::not_utf8(self.act(request, now)),
+            Some(Effect::HugeHeaders { bytes }) => effects::with_huge_headers(self.act(request, now), bytes),
             Some(Effect::Delay { millis }) => {
-                delay = Duration::from_millis(millis);
+                passage = Passage::After(Duration::from_millis(millis));
                 self.act(request, now)
             }
-            Some(Effect::Accepted202) => {
-                let mut response = Response::new(Bytes::new());
-                *response.status_mut() = StatusCode::ACCEPTED;
-                response
+            Some(Effect::SlowDrip { millis }) => {
+                passage = Passage::Dripping(Duration::from_millis(millis));
+                self.act(request, now)
+            }
+            Some(Effect::EndlessBody) => {
+                passage = Passage::Endless;
+                self.act(request, now)
+            }
+            Some(Effect::GzipBomb { mebibytes }) => {
+                passage = Passage::Bomb(mebibytes);
+                self.act(request, now)
+            }
+            Some(Effect::ContentLength { claimed }) => {
+                passage = Passage::Claiming(claimed);
+                self.act(request, now)
             }
         };
-        (delay, Delivered::Answer(dated(response, now)))
+        Some((dated(response, now), passage))
     }
 
     /// Lets the service act on what is due by `now` of requests whose connection is long gone. Every delivery does this
@@ -99,6 +129,19 @@ impl<M: Model> Simulator<M> {
     }
 
     fn act(&mut self, request: &Request, now: Timestamp) -> Response {
+        if request.method() != Method::HEAD {
+            return self.act_on(request, now);
+        }
+        // What GET would answer, without its body.
+        let mut get = request.clone();
+        *get.method_mut() = Method::GET;
+        let mut response = self.act_on(&get, now);
+        let length = response.body().len();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        response.map(|_| Bytes::new())
+    }
+
+    fn act_on(&mut self, request: &Request, now: Timestamp) -> Response {
         let kind = self.model.classify(request);
         let seen = self.model.writes().len();
         let response = self.model.handle(request, now);
@@ -112,16 +155,6 @@ impl<M: Model> Simulator<M> {
             .count_writes(kind, made.count() as u64, effective as u64);
         response
     }
-}
-
-fn html_page() -> Response {
-    let page = "<!DOCTYPE html><html><head><title>Please wait</title></head><body>Your instance is hibernating.\
-                </body></html>";
-    let mut response = Response::new(Bytes::from_static(page.as_bytes()));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html;charset=UTF-8"));
-    response
 }
 
 /// Both vendors send `Date`, and a client may only trust the server's clock: so it is the service's `now`, not the
@@ -145,6 +178,38 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         START.checked_add(SignedDuration::from_secs(seconds)).unwrap()
+    }
+
+    #[test]
+    fn without_a_wire_hostile_answers_are_what_a_client_would_make_of_them() {
+        let versions = http::Request::get("/services/data").body(Bytes::new()).unwrap();
+        let mut simulator = Simulator::new(Salesforce::new());
+        let mut seen = |effect| {
+            simulator.faults.add(Fault::once("", effect));
+            let answer = simulator.deliver(&versions, START).answer();
+            answer.map(|answer| answer.into_body())
+        };
+        let honest = seen(Effect::Delay { millis: 5 }).unwrap();
+        assert_eq!(seen(Effect::EndlessBody), None);
+        assert_eq!(seen(Effect::GzipBomb { mebibytes: 100_000 }), None);
+        assert_eq!(seen(Effect::ContentLength { claimed: 1 << 40 }), None);
+        assert_eq!(
+            seen(Effect::ContentLength { claimed: 7 }),
+            Some(honest.slice(..7))
+        );
+        assert_eq!(seen(Effect::SlowDrip { millis: 1000 }), Some(honest.clone()));
+        assert_eq!(seen(Effect::HugeHeaders { bytes: 20_000 }), Some(honest));
+        assert_eq!(seen(Effect::DeepJson { depth: 3 }).unwrap(), "[[[]]]");
+        assert!(std::str::from_utf8(&seen(Effect::InvalidUtf8).unwrap()).is_err());
+    }
+
+    #[test]
+    fn head_is_what_get_is_without_its_body() {
+        let mut simulator = Simulator::new(Salesforce::new());
+        let head = http::Request::head("/services/data").body(Bytes::new()).unwrap();
+        let answer = simulator.deliver(&head, START).answer().unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(answer.body().is_empty() && answer.headers()["content-length"] != "0");
     }
 
     #[test]

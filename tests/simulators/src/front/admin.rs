@@ -8,6 +8,7 @@
 //! | `GET /admin/records/{object}[/{id}]` | → the records, or the one (404 when it is not there) |
 //! | `POST /admin/fault` | a [`Fault`](crate::faults::Fault) |
 //! | `GET`, `DELETE /admin/faults` | → those still on |
+//! | `DELETE /admin/faults/{name}` | switches off the one of that name (404 when it is not on) |
 //! | `GET`, `DELETE /admin/calls` | → calls, records written and effective writes by kind |
 //! | `GET /admin/writes[?from=n]` | → the history of writes from the nth on |
 //! | `POST /admin/time-shift` | `{seconds}`: how far the service's clock is ahead → `{now}` |
@@ -75,7 +76,9 @@ pub(super) fn answer<M: Admin>(served: &Served<M>, request: &Request) -> Respons
         Ok(body) => (StatusCode::OK, body),
         Err(error) => {
             let status = match &error {
-                AdminError::UnknownRecord { .. } | AdminError::UnknownAction(_) => StatusCode::NOT_FOUND,
+                AdminError::UnknownRecord { .. }
+                | AdminError::UnknownAction(_)
+                | AdminError::UnknownFault(_) => StatusCode::NOT_FOUND,
                 _ => StatusCode::BAD_REQUEST,
             };
             (status, json!({"error": error.to_string()}))
@@ -143,6 +146,12 @@ fn act<M: Admin>(served: &Served<M>, request: &Request) -> Result<Value, AdminEr
         (&Method::GET, ["faults"]) => Ok(json!(simulator.faults)),
         (&Method::DELETE, ["faults"]) => {
             simulator.faults.clear();
+            done()
+        }
+        (&Method::DELETE, ["faults", name]) => {
+            if !simulator.faults.switch_off(name) {
+                return Err(AdminError::UnknownFault((*name).to_owned()));
+            }
             done()
         }
         (&Method::GET, ["calls"]) => Ok(json!(simulator.calls)),

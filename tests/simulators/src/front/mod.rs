@@ -6,17 +6,17 @@ mod admin;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wire;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use http::Uri;
 use http::header::HOST;
 use http::uri::Scheme;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,9 +27,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use crate::faults::Delivered;
-use crate::model::{Admin, Request, Response};
+use crate::faults::effects::Passage;
+use crate::model::{Admin, Request};
 use crate::simulator::Simulator;
+
+use wire::Wire;
 
 pub use tls::Authority;
 
@@ -258,24 +260,23 @@ async fn answer<M: Admin>(
     served: &Served<M>,
     scheme: &Scheme,
     request: http::Request<Incoming>,
-) -> Result<http::Response<Full<Bytes>>, Silence> {
+) -> Result<http::Response<Wire>, Silence> {
     let (mut head, body) = request.into_parts();
     head.uri = whole_address(&head, scheme);
     let body = Limited::new(body, LARGEST_BODY).collect().await;
     let body = body.map_err(|_| Silence::Unread)?.to_bytes();
+    let body = wire::unpacked(&mut head.headers, body, LARGEST_BODY).map_err(|_| Silence::Unread)?;
     let request = Request::from_parts(head, body);
     if request.uri().path().starts_with("/admin/") {
-        return Ok(whole(admin::answer(served, &request)));
+        return Ok(admin::answer(served, &request).map(Wire::Whole));
     }
     let now = served.now();
-    let (delay, delivered) = served.simulator().deliver_timed(&request, now);
-    if !delay.is_zero() {
+    let carried = served.simulator().carry(&request, now);
+    let (response, passage) = carried.ok_or(Silence::Lost)?;
+    if let Passage::After(delay) = passage {
         tokio::time::sleep(delay).await;
     }
-    match delivered {
-        Delivered::Answer(response) => Ok(whole(response)),
-        Delivered::NoAnswer => Err(Silence::Lost),
-    }
+    Ok(wire::put(response, passage, request.headers()))
 }
 
 /// The address with scheme and host, as a service needs it to say where it was reached.
@@ -287,8 +288,4 @@ fn whole_address(head: &http::request::Parts, scheme: &Scheme) -> Uri {
     }
     parts.scheme = Some(scheme.clone());
     Uri::from_parts(parts).unwrap_or_else(|_| head.uri.clone())
-}
-
-fn whole(response: Response) -> http::Response<Full<Bytes>> {
-    response.map(Full::new)
 }

@@ -1,5 +1,7 @@
 //! What the front promises over a real socket.
 
+mod wire;
+
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -149,6 +151,21 @@ async fn faults_set_over_the_admin_door_hit_the_calls_they_name() {
         "the first and the last were done"
     );
     assert_eq!(admin(&front, "fault", json!({"effect": "nonsense"})).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_named_fault_is_switched_off_over_the_admin_door_by_its_name() {
+    let front = front().await;
+    let fault = json!({"name": "flaky", "chance": {"permille": 1000, "seed": 1}, "effect": "loseRequest"});
+    assert_eq!(admin(&front, "fault", fault).await.0, 200);
+    assert_eq!(admin(&front, "faults", Value::Null).await.1[0]["name"], "flaky");
+    let switch_off = || {
+        let url = format!("{}/admin/faults/flaky", front.base_url());
+        async { reqwest::Client::new().delete(url).send().await.unwrap().status() }
+    };
+    assert_eq!(switch_off().await, 200);
+    assert!(front.simulator().faults.is_empty());
+    assert_eq!(switch_off().await, 404);
 }
 
 #[tokio::test]

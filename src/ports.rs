@@ -181,10 +181,32 @@ pub struct RemoteLimits {
     pub read_ids: usize,
     /// Items of one write call.
     pub write_batch: usize,
+    /// Larger calls that make records, where the service has a way that pays.
+    pub bulk_create: Option<BulkCreate>,
     /// How long one write call may take until we give up waiting.
     pub write_timeout: Duration,
     /// How long after that a write may still be applied by the service (its longest transaction).
     pub longest_transaction: Duration,
+}
+
+/// A way to make many records by one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkCreate {
+    /// It pays from so many on.
+    pub from: usize,
+    /// The most that one call takes.
+    pub most: usize,
+}
+
+impl RemoteLimits {
+    /// Items of the next call that makes records, when so many wait.
+    #[must_use]
+    pub fn create_batch(&self, waiting: usize) -> usize {
+        match self.bulk_create {
+            Some(bulk) if waiting >= bulk.from => bulk.most,
+            _ => self.write_batch,
+        }
+    }
 }
 
 /// Who answered.

@@ -103,6 +103,19 @@ pub struct SalesforceConnection {
     pub login_url: String,
     /// As whom.
     pub auth: SalesforceAuth,
+    /// How much of the org's daily API calls may be used up before this Connection stops. Without it, 80 per cent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_budget: Option<ApiBudget>,
+}
+
+/// A limit on the calls that a Connection may help to use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiBudget {
+    /// Per cent of the org's calls in 24 hours, everybody's counted: at this mark the Connection sends nothing until
+    /// calls leave the count. Well before it, changes are looked for less often, so that the rest is there for writing.
+    #[schemars(range(min = 1, max = 100))]
+    pub percent: u8,
 }
 
 /// As whom to log in to Salesforce. Exactly one.

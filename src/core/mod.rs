@@ -10,10 +10,11 @@
 //! - [`mapping`], [`rules`], [`merge`]: one value across, one record's conditions, one field's decision
 //! - [`plan`], [`creation`], [`settle`]: one link's next writes, a counterpart's making, an unknown outcome's reading
 //! - [`scan`], [`quarantine`]: how far reading got, and when a stuck record is tried again
-//! - [`retry`]: how long to wait before the next attempt
+//! - [`retry`]: how long to wait before the next attempt; [`budget`]: whether a metered call may be sent at all
 //! - [`planted`]: bugs that only a test build can be told to make
 //! - [`failure`]: the classes that every error of this crate falls into
 
+pub mod budget;
 pub mod compile;
 pub mod creation;
 pub mod definition;

@@ -67,7 +67,8 @@ impl Outgoing {
     /// Takes the next batch: per side, creations before updates.
     fn next_batch(&mut self, session: &Session<'_>) -> Option<(Side, Batch)> {
         for side in Side::BOTH {
-            let creations = take(&mut self.creations[side], creation_batch(session, side));
+            let most = creation_batch(session, side, self.creations[side].len());
+            let creations = take(&mut self.creations[side], most);
             if !creations.is_empty() {
                 return Some((side, Batch::Creations(creations)));
             }
@@ -94,11 +95,11 @@ fn take<T>(all: &mut BTreeMap<LinkId, T>, most: usize) -> Vec<(LinkId, T)> {
 
 /// The first creation in a ServiceNow table goes alone: it shows whether a `sys_id` that we choose is honoured, and
 /// until that is known a lost answer is expensive to settle.
-fn creation_batch(session: &Session<'_>, side: Side) -> usize {
+fn creation_batch(session: &Session<'_>, side: Side, waiting: usize) -> usize {
     if side == Side::ServiceNow && session.header.chosen_ids == ChosenIds::Unknown {
         1
     } else {
-        session.parts.remotes[side].limits().write_batch.max(1)
+        session.parts.remotes[side].limits().create_batch(waiting).max(1)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::Client;
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, UsageOf};
 use super::secrets::SecretCredential;
 use crate::adapters::http::allow_list::AllowList;
 use crate::adapters::http::metered::Metered;
@@ -61,8 +61,13 @@ impl Dialer for SessionDialer {
         let url = target.url.clone();
         let session: Arc<dyn Remote> = match side {
             Side::Salesforce => {
-                let config = SalesforceConfig::new(url, credential);
-                Arc::new(Salesforce::new(config, transport, Arc::clone(&clock)))
+                let usage = UsageOf::new(Arc::clone(&self.metrics), &url);
+                let config = SalesforceConfig {
+                    api_share: target.api_share,
+                    ..SalesforceConfig::new(url, credential)
+                };
+                let salesforce = Salesforce::new(config, transport, Arc::clone(&clock));
+                Arc::new(salesforce.with_usage_observer(Arc::new(usage)))
             }
             Side::ServiceNow => {
                 let config = ServiceNowConfig { instance_url: url };

@@ -1,5 +1,6 @@
 //! What the operator counts. Labels are few constant words, except on the gauges of flows, whose series go with them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -8,8 +9,10 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use url::Url;
 
 use crate::adapters::http::metered::{CallObserver, CallReport};
+use crate::adapters::salesforce::api_usage::{ApiUsage, ApiUsageObserver};
 use crate::controllers::context::{FlowKey, ReconcileObserver};
 use crate::engine::report::{FlowReport, FlowState};
 
@@ -30,6 +33,11 @@ struct CallLabels {
 struct FlowLabels {
     namespace: String,
     name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabels {
+    host: String,
 }
 
 impl From<&FlowKey> for FlowLabels {
@@ -65,6 +73,9 @@ pub struct Metrics {
     last_change: Family<FlowLabels, Gauge>,
     last_good_cycle: Family<FlowLabels, Gauge>,
     restarts: Family<FlowLabels, Counter>,
+    api_usage: Family<HostLabels, Gauge>,
+    api_limit: Family<HostLabels, Gauge>,
+    api_budget: Family<HostLabels, Gauge>,
     lease_held: Gauge,
     draining_aborted: Counter,
 }
@@ -84,6 +95,9 @@ impl Metrics {
             last_change: Family::default(),
             last_good_cycle: Family::default(),
             restarts: Family::default(),
+            api_usage: Family::default(),
+            api_limit: Family::default(),
+            api_budget: Family::default(),
             lease_held: Gauge::default(),
             draining_aborted: Counter::default(),
             registry: Registry::default(),
@@ -132,6 +146,21 @@ impl Metrics {
             "flow_worker_restarts",
             "Workers that ended without being asked to, and were started again",
             metrics.restarts.clone(),
+        );
+        registry.register(
+            "api_usage",
+            "Calls of the org in the last 24 hours, everybody's, as Salesforce said last",
+            metrics.api_usage.clone(),
+        );
+        registry.register(
+            "api_limit",
+            "Calls that the org allows in 24 hours",
+            metrics.api_limit.clone(),
+        );
+        registry.register(
+            "api_budget",
+            "Calls of the org at which the Connection stops",
+            metrics.api_budget.clone(),
         );
         registry.register(
             "lease_held",
@@ -214,6 +243,37 @@ impl Default for Metrics {
     }
 }
 
+/// The gauges of one org's calls.
+pub struct UsageOf {
+    metrics: Arc<Metrics>,
+    labels: HostLabels,
+}
+
+impl UsageOf {
+    /// Of the org behind this login URL.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>, login_url: &Url) -> Self {
+        let host = login_url.host_str().unwrap_or_default().to_owned();
+        Self {
+            metrics,
+            labels: HostLabels { host },
+        }
+    }
+}
+
+impl ApiUsageObserver for UsageOf {
+    fn observe(&self, usage: ApiUsage, ceiling: u64) {
+        let set = |family: &Family<HostLabels, Gauge>, count: u64| {
+            family
+                .get_or_create(&self.labels)
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        set(&self.metrics.api_usage, usage.used);
+        set(&self.metrics.api_limit, usage.allowed);
+        set(&self.metrics.api_budget, ceiling);
+    }
+}
+
 impl ReconcileObserver for Metrics {
     fn reconciled(&self, kind: &'static str, outcome: &'static str, duration: Duration) {
         let labels = ReconcileLabels { kind, outcome };
@@ -286,5 +346,24 @@ mod tests {
         let calls = "syncflow_remote_call_duration_seconds_count\
                      {remote=\"salesforce\",action=\"query\",outcome=\"throttled\"} 1";
         assert!(text.contains(calls), "{text}");
+    }
+
+    #[test]
+    fn the_orgs_calls_are_shown_with_the_mark_at_which_we_stop() {
+        let metrics = Arc::new(Metrics::new());
+        let org = Url::parse("https://acme.my.salesforce.com").unwrap();
+        let usage = ApiUsage {
+            used: 18,
+            allowed: 15_000,
+        };
+        UsageOf::new(Arc::clone(&metrics), &org).observe(usage, 12_000);
+        let text = metrics.text().unwrap();
+        for line in ["usage", "limit", "budget"].into_iter().zip([18, 15_000, 12_000]) {
+            let line = format!(
+                "syncflow_api_{}{{host=\"acme.my.salesforce.com\"}} {}",
+                line.0, line.1
+            );
+            assert!(text.contains(&line), "{text}");
+        }
     }
 }

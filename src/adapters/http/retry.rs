@@ -12,6 +12,9 @@ use super::call::retry_after;
 use super::failure::is_throttling;
 use crate::ports::{CallPolicy, Clock, Effect, Entropy, Transport, TransportError};
 
+/// Attempts of a read after the first, by default.
+pub const RETRIES: u32 = 3;
+
 /// How often and how long reads are tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -30,7 +33,7 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            retries: 3,
+            retries: RETRIES,
             base: Duration::from_millis(500),
             cap: Duration::from_secs(8),
             longest_retry_after: Duration::from_secs(30),

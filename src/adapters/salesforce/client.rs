@@ -9,10 +9,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::SalesforceConfig;
-use super::api_usage::{ApiUsage, ApiUsageObserver};
+use super::api_usage::{self, ApiUsageObserver};
 use super::errors::{self, ApiError};
+use super::meter::{Admitted, Meter, Pass};
 use super::session::{Session, SessionKeeper};
+use crate::adapters::http::retry::RETRIES;
 use crate::adapters::http::{call, failure};
+use crate::core::budget::Purpose;
 use crate::core::side::Side;
 use crate::core::time::Instant;
 use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportError};
@@ -20,6 +23,12 @@ use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportE
 /// What is asked of Salesforce.
 pub(super) struct Ask {
     pub(super) policy: CallPolicy,
+    /// What it asks for or does, in the words of who reads a message: `a query for changed Case records`.
+    pub(super) what: String,
+    /// What it is for, where Salesforce counts it; `None` for what is free.
+    pub(super) purpose: Option<Purpose>,
+    /// When the write began that this call is a part of, by our monotonic clock; `None` for a call of its own.
+    pub(super) began: Option<Duration>,
     pub(super) method: Method,
     /// An absolute path below the instance, with its query.
     pub(super) path: String,
@@ -28,10 +37,16 @@ pub(super) struct Ask {
     pub(super) body: Bytes,
 }
 
+/// How often the transport may send a read: every attempt that arrives is counted by Salesforce.
+const READ_ATTEMPTS: u64 = 1 + RETRIES as u64;
+
 impl Ask {
-    /// A GET.
-    pub(super) fn read(action: &'static str, path: String) -> Self {
+    /// A GET that looks at known things.
+    pub(super) fn read(action: &'static str, what: impl Into<String>, path: String) -> Self {
         Self {
+            what: what.into(),
+            purpose: Some(Purpose::LookUp),
+            began: None,
             policy: CallPolicy {
                 action,
                 effect: Effect::Read,
@@ -41,6 +56,21 @@ impl Ask {
             path,
             headers: Vec::new(),
             body: Bytes::new(),
+        }
+    }
+
+    /// As [`Ask::read`], for looking for changes: the first to wait when calls grow scarce.
+    pub(super) fn poll(action: &'static str, what: impl Into<String>, path: String) -> Self {
+        Self {
+            purpose: Some(Purpose::Poll),
+            ..Self::read(action, what, path)
+        }
+    }
+
+    fn attempts(&self) -> u64 {
+        match self.policy.effect {
+            Effect::Read => READ_ATTEMPTS,
+            Effect::Write => 1,
         }
     }
 }
@@ -80,13 +110,13 @@ impl CallFailure {
         }
     }
 
-    fn transport(action: &str, error: &TransportError) -> Self {
+    fn transport(what: &str, error: &TransportError) -> Self {
         let effect = match error {
             TransportError::NotSent(_) | TransportError::Refused { .. } => Possible::No,
             TransportError::NoAnswer(_) | TransportError::TooLarge { .. } => Possible::Yes,
         };
         Self {
-            error: failure::transport(Side::Salesforce, action, error),
+            error: failure::transport(Side::Salesforce, what, error),
             effect,
         }
     }
@@ -98,7 +128,7 @@ pub(super) struct Client {
     transport: Arc<dyn Transport>,
     sessions: SessionKeeper,
     clock: Arc<dyn Clock>,
-    usage: Option<Arc<dyn ApiUsageObserver>>,
+    meter: Meter,
     /// What Salesforce's clock said in its last answer.
     server_time: Mutex<Option<Instant>>,
 }
@@ -110,17 +140,17 @@ impl Client {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
+            meter: Meter::new(config.api_share, clock.clone()),
             config,
             transport,
             sessions: SessionKeeper::new(clock.clone()),
             clock,
-            usage: None,
             server_time: Mutex::default(),
         }
     }
 
     pub(super) fn observe_usage(&mut self, observer: Arc<dyn ApiUsageObserver>) {
-        self.usage = Some(observer);
+        self.meter.observe(observer);
     }
 
     /// `/services/data/v62.0/` and the rest.
@@ -140,11 +170,11 @@ impl Client {
 
     /// Sends. Where the token is not taken it is renewed and the request sent once more: such a refusal had no effect.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, CallFailure> {
-        let began = self.clock.monotonic();
+        let began = ask.began.unwrap_or_else(|| self.clock.monotonic());
         let session = self.session().await.map_err(CallFailure::without_effect)?;
         let response = self.send_with(&session, ask, began).await?;
         if !refuses_session(&response) {
-            return sort(ask.policy.action, response);
+            return sort(&ask.what, response);
         }
         if errors::is_final_session_refusal(response.body()) {
             return Err(CallFailure::without_effect(errors::session_refused(
@@ -162,12 +192,24 @@ impl Client {
                 self.config.credential.name(),
             )));
         }
-        sort(ask.policy.action, response)
+        sort(&ask.what, response)
+    }
+
+    /// Our monotonic clock: when a write begins that takes several calls.
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Waits.
+    pub(super) async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
     }
 
     /// The policy with the time that is left. The right to write was checked for the whole time-out when the write
-    /// began, so what signing in took is taken off; a write that would hardly be waited for is not sent.
-    fn remaining(&self, policy: CallPolicy, began: Duration) -> Result<CallPolicy, CallFailure> {
+    /// began, so what signing in and earlier calls took is taken off; a write that would hardly be waited for is not
+    /// sent.
+    fn remaining(&self, ask: &Ask, began: Duration) -> Result<CallPolicy, CallFailure> {
+        let policy = ask.policy;
         if policy.effect == Effect::Read {
             return Ok(policy);
         }
@@ -175,10 +217,11 @@ impl Client {
         let timeout = policy.timeout.saturating_sub(spent);
         if timeout < policy.timeout / 2 {
             return Err(CallFailure::without_effect(failure::transient(
-                "SignInSlow",
+                "TimeUsedUp",
                 format!(
-                    "signing in to Salesforce took most of the time of {}; nothing was sent",
-                    policy.action
+                    "signing in to Salesforce, and what else came before {}, took most of the time that a write may \
+                     take; it was not sent, and is tried again by itself",
+                    ask.what
                 ),
             )));
         }
@@ -191,38 +234,110 @@ impl Client {
         ask: &Ask,
         began: Duration,
     ) -> Result<http::Response<Bytes>, CallFailure> {
-        let action = ask.policy.action;
-        let policy = self.remaining(ask.policy, began)?;
+        let policy = self.remaining(ask, began)?;
         let url = below(&session.instance, &ask.path).ok_or_else(|| {
             CallFailure::without_effect(failure::misconfigured(
                 "LinkRefused",
-                format!("Salesforce answered with a link for {action} that leaves its instance; it is not followed"),
+                format!(
+                    "Salesforce answered {} with a link that leaves its instance; it is not followed",
+                    ask.what
+                ),
             ))
         })?;
         let request = headers(session, ask)
-            .and_then(|headers| call::request(ask.method.clone(), &url, policy, headers, ask.body.clone()));
-        let result = match request {
-            Ok(request) => self.transport.send(request).await,
-            Err(error) => Err(error),
+            .and_then(|headers| call::request(ask.method.clone(), &url, policy, headers, ask.body.clone()))
+            .map_err(|error| CallFailure::transport(&ask.what, &error))?;
+        let pass = match ask.purpose {
+            Some(purpose) => Some(self.pass(session, purpose, ask.attempts()).await?),
+            None => None,
         };
-        let response = result.map_err(|error| CallFailure::transport(action, &error))?;
-        if let Some(now) = call::server_time(response.headers()) {
-            *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        match self.transport.send(request).await {
+            Ok(response) => {
+                if let Some(now) = call::server_time(response.headers()) {
+                    *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                }
+                if let Some(pass) = pass {
+                    pass.answered(api_usage::from_headers(response.headers()));
+                }
+                Ok(response)
+            }
+            Err(error) => {
+                if let (TransportError::NotSent(_) | TransportError::Refused { .. }, Some(pass)) =
+                    (&error, pass)
+                    && ask.attempts() == 1
+                {
+                    pass.not_sent();
+                }
+                Err(CallFailure::transport(&ask.what, &error))
+            }
         }
-        if let (Some(observer), Some(usage)) = (&self.usage, ApiUsage::from_headers(response.headers())) {
-            observer.observe(usage);
+    }
+
+    /// The right to a call that Salesforce counts. Where the budget no longer knows how it stands, Salesforce is asked.
+    async fn pass(
+        &self,
+        session: &Session,
+        purpose: Purpose,
+        attempts: u64,
+    ) -> Result<Pass<'_>, CallFailure> {
+        if let Some(pass) = granted(self.meter.admit(purpose, attempts))? {
+            return Ok(pass);
         }
-        Ok(response)
+        self.ask_usage(session).await?;
+        granted(self.meter.admit(purpose, attempts))?.ok_or_else(|| {
+            CallFailure::without_effect(failure::transient(
+                "ServiceUnavailable",
+                "Salesforce was asked how many of the org's calls are used, and others asked too; it is tried again",
+            ))
+        })
+    }
+
+    /// Asks Salesforce how many of the org's calls are used. An answer that does not say so is no failure: the call
+    /// itself will meet what there is to meet.
+    async fn ask_usage(&self, session: &Session) -> Result<(), CallFailure> {
+        let Some(pass) = granted(self.meter.admit(Purpose::Probe, 1))? else {
+            return Ok(());
+        };
+        let mut ask = Ask::read(
+            "limits",
+            "the question how many calls are used",
+            self.data_path("limits"),
+        );
+        // One attempt: it is counted too.
+        ask.policy.effect = Effect::Write;
+        let Some(url) = below(&session.instance, &ask.path) else {
+            pass.not_sent();
+            return Ok(());
+        };
+        let request = headers(session, &ask)
+            .and_then(|headers| call::request(Method::GET, &url, ask.policy, headers, Bytes::new()));
+        let Ok(request) = request else {
+            pass.not_sent();
+            return Ok(());
+        };
+        if let Ok(response) = self.transport.send(request).await {
+            pass.answered(
+                api_usage::from_headers(response.headers())
+                    .or_else(|| api_usage::from_limits(response.body())),
+            );
+        }
+        Ok(())
     }
 
     /// A read whose success is JSON; Salesforce's own errors are classified.
     pub(super) async fn read(&self, ask: &Ask, about: &str) -> Result<http::Response<Bytes>, RemoteError> {
         match self.send(ask).await.map_err(|failure| failure.error)? {
             Reply::Success(response) => Ok(response),
-            Reply::Errors { status, errors } => {
-                Err(errors::whole_call(ask.policy.action, about, status, &errors))
-            }
+            Reply::Errors { status, errors } => Err(errors::whole_call(&ask.what, about, status, &errors)),
         }
+    }
+}
+
+fn granted(admitted: Admitted<'_>) -> Result<Option<Pass<'_>>, CallFailure> {
+    match admitted {
+        Admitted::Granted(pass) => Ok(Some(pass)),
+        Admitted::AskFirst => Ok(None),
+        Admitted::Refused(error) => Err(CallFailure::without_effect(error)),
     }
 }
 
@@ -238,7 +353,9 @@ fn headers(session: &Session, ask: &Ask) -> Result<HeaderMap, TransportError> {
     if !ask.body.is_empty() {
         headers.insert(CONTENT_TYPE, call::JSON);
     }
-    headers.extend(ask.headers.iter().cloned());
+    for (name, value) in &ask.headers {
+        headers.insert(name, value.clone());
+    }
     Ok(headers)
 }
 
@@ -258,7 +375,7 @@ fn refuses_session(response: &http::Response<Bytes>) -> bool {
     }
 }
 
-fn sort(action: &str, response: http::Response<Bytes>) -> Result<Reply, CallFailure> {
+fn sort(what: &str, response: http::Response<Bytes>) -> Result<Reply, CallFailure> {
     let status = response.status();
     if status.is_success() {
         return Ok(Reply::Success(response));
@@ -274,12 +391,16 @@ fn sort(action: &str, response: http::Response<Bytes>) -> Result<Reply, CallFail
     let refused_at_the_edge = failure::is_throttling(status)
         || matches!(
             status,
-            StatusCode::PAYLOAD_TOO_LARGE
+            StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::NOT_ACCEPTABLE
+                | StatusCode::PAYLOAD_TOO_LARGE
                 | StatusCode::URI_TOO_LONG
+                | StatusCode::UNSUPPORTED_MEDIA_TYPE
+                | StatusCode::PRECONDITION_REQUIRED
                 | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
         );
     Err(CallFailure {
-        error: failure::status(Side::Salesforce, action, &response),
+        error: failure::status(Side::Salesforce, what, &response),
         effect: if refused_at_the_edge {
             Possible::No
         } else {

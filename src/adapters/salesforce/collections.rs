@@ -2,6 +2,7 @@
 //! (Salesforce docs: REST API, sObject Collections).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
@@ -13,6 +14,7 @@ use super::client::{Ask, Client, Possible, Reply};
 use super::errors::{self, ApiError};
 use super::write::{Fields, TIMEOUT, unknown};
 use crate::adapters::http::{call, failure};
+use crate::core::budget::Purpose;
 use crate::core::ident::RecordId;
 use crate::core::schema::ObjectSchema;
 use crate::core::side::Side;
@@ -70,6 +72,10 @@ struct ItemAnswer {
 /// One kind of call that carries records.
 pub(super) struct Batch {
     pub(super) action: &'static str,
+    /// What it does to records, for messages.
+    pub(super) doing: &'static str,
+    /// When the write began that this call is a part of.
+    pub(super) began: Duration,
     pub(super) method: Method,
     /// Whether assignment rules are told to leave the owner.
     pub(super) keep_owner: bool,
@@ -150,6 +156,9 @@ impl Batch {
                 effect: Effect::Write,
                 timeout: TIMEOUT,
             },
+            what: format!("{} {} records", self.doing, schema.object),
+            purpose: Some(Purpose::Write),
+            began: Some(self.began),
             method: self.method.clone(),
             path: client.data_path("composite/sobjects"),
             headers,
@@ -198,6 +207,9 @@ pub(super) async fn delete(
             effect: Effect::Write,
             timeout: TIMEOUT,
         },
+        what: format!("deleting {} records", schema.object),
+        purpose: Some(Purpose::Write),
+        began: None,
         method: Method::DELETE,
         path: client.data_path(&format!("composite/sobjects?{query}")),
         headers: Vec::new(),
@@ -206,7 +218,8 @@ pub(super) async fn delete(
     call(client, &ask, schema, ids.len()).await
 }
 
-fn too_large(records: usize) -> RemoteError {
+/// More records than one call takes.
+pub(super) fn too_large(records: usize) -> RemoteError {
     failure::misconfigured(
         "BatchTooLarge",
         format!("{records} records in one call; Salesforce takes {LARGEST_BATCH}"),
@@ -220,7 +233,6 @@ async fn call(
     schema: &ObjectSchema,
     count: usize,
 ) -> Result<Vec<ItemResult>, RemoteError> {
-    let action = ask.policy.action;
     let all_unknown = |detail: &str| {
         (0..count)
             .map(|_| ItemResult::Settled(unknown(detail)))
@@ -229,7 +241,7 @@ async fn call(
     let response = match client.send(ask).await {
         Ok(Reply::Success(response)) => response,
         Ok(Reply::Errors { status, errors }) => {
-            let error = errors::whole_call(action, schema.object.as_str(), status, &errors);
+            let error = errors::whole_call(&ask.what, schema.object.as_str(), status, &errors);
             return if status.is_client_error() || errors::has_code(&errors, "UNABLE_TO_LOCK_ROW") {
                 Err(error)
             } else {
@@ -246,7 +258,7 @@ async fn call(
     let answers: Vec<ItemAnswer> = match call::json(response.body()) {
         Ok(answers) => answers,
         Err(fault) => {
-            let error = failure::body(Side::Salesforce, action, response.status(), fault);
+            let error = failure::body(Side::Salesforce, &ask.what, response.status(), fault);
             return Ok(all_unknown(&error.problem.message));
         }
     };

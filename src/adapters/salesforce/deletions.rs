@@ -49,7 +49,8 @@ pub(super) async fn read(
                 covered_until: since,
             });
         }
-        let reply = client.send(&ask(client, schema, start, end)).await;
+        let ask = ask(client, schema, start, end);
+        let reply = client.send(&ask).await;
         let response = match reply.map_err(|failure| failure.error)? {
             Reply::Success(response) => response,
             Reply::Errors { errors, .. }
@@ -60,7 +61,7 @@ pub(super) async fn read(
                 continue;
             }
             Reply::Errors { status, errors } => {
-                let error = errors::whole_call(ACTION, schema.object.as_str(), status, &errors);
+                let error = errors::whole_call(&ask.what, schema.object.as_str(), status, &errors);
                 // The log only hints: a user who may not read it still syncs.
                 return if error.kind == RemoteErrorKind::Misconfigured {
                     Ok(unavailable(schema, "is refused to the connection's user"))
@@ -70,7 +71,7 @@ pub(super) async fn read(
             }
         };
         let answer: Answer = call::json(response.body())
-            .map_err(|fault| failure::body(Side::Salesforce, ACTION, response.status(), fault))?;
+            .map_err(|fault| failure::body(Side::Salesforce, &ask.what, response.status(), fault))?;
         return answer.log(schema, since, end);
     }
 }
@@ -101,8 +102,9 @@ fn ask(client: &Client, schema: &ObjectSchema, start: Instant, end: Instant) -> 
         .append_pair("start", &spelled(start))
         .append_pair("end", &spelled(end))
         .finish();
-    Ask::read(
+    Ask::poll(
         ACTION,
+        format!("the question for deleted {} records", schema.object),
         client.data_path(&format!("sobjects/{}/deleted/?{query}", schema.object)),
     )
 }

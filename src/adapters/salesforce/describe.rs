@@ -27,7 +27,12 @@ pub(super) struct Described {
 
 /// Describes the object to our user.
 pub(super) async fn describe(client: &Client, object: &ObjectName) -> Result<Described, RemoteError> {
-    let ask = Ask::read(ACTION, client.data_path(&format!("sobjects/{object}/describe")));
+    let what = format!("the question how {object} is described");
+    let ask = Ask::read(
+        ACTION,
+        what,
+        client.data_path(&format!("sobjects/{object}/describe")),
+    );
     let response = match client.send(&ask).await.map_err(|failure| failure.error)? {
         Reply::Success(response) => response,
         Reply::Errors {
@@ -35,11 +40,11 @@ pub(super) async fn describe(client: &Client, object: &ObjectName) -> Result<Des
             ..
         } => return Err(errors::unknown_object(object.as_str())),
         Reply::Errors { status, errors } => {
-            return Err(errors::whole_call(ACTION, object.as_str(), status, &errors));
+            return Err(errors::whole_call(&ask.what, object.as_str(), status, &errors));
         }
     };
     let description: Description = call::json(response.body())
-        .map_err(|fault| failure::body(Side::Salesforce, ACTION, response.status(), fault))?;
+        .map_err(|fault| failure::body(Side::Salesforce, &ask.what, response.status(), fault))?;
     let replicateable = description.replicateable;
     Ok(Described {
         schema: schema(object, description)?,

@@ -23,6 +23,19 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
+    /// From `CODE:message:Field, Other --`, as the results of a bulk job spell it (Salesforce docs: Bulk API 2.0, Get
+    /// Job Failed Record Results).
+    pub(super) fn of_bulk(text: &str) -> Vec<Self> {
+        let (code, rest) = text.split_once(':').unwrap_or((text, ""));
+        let (message, fields) = rest.rsplit_once(':').unwrap_or((rest, ""));
+        let fields = fields.trim().trim_end_matches("--");
+        vec![Self {
+            code: code.trim().to_owned(),
+            message: message.to_owned(),
+            fields: Some(fields.split(',').map(|field| field.trim().to_owned()).collect()),
+        }]
+    }
+
     /// The code, if it looks like one: nothing else of an answer may reach a message.
     pub(super) fn code(&self) -> &str {
         let plausible = (1..=80).contains(&self.code.len())
@@ -75,16 +88,20 @@ pub(super) fn session_refused(source: &str) -> RemoteError {
     )
 }
 
-/// A call that failed as a whole. `about` is the object, for messages.
-pub(super) fn whole_call(action: &str, about: &str, status: StatusCode, errors: &[ApiError]) -> RemoteError {
+/// The reason of a call that names something that Salesforce takes for no id.
+pub(super) const MALFORMED_ID: &str = "MalformedId";
+
+/// A call that failed as a whole. `asked` is what it was, as [`super::client::Ask::what`] says it; `about` is the
+/// object.
+pub(super) fn whole_call(asked: &str, about: &str, status: StatusCode, errors: &[ApiError]) -> RemoteError {
     let Some(error) = errors.first() else {
         return failure::transient(
             "UnexpectedStatus",
-            format!("Salesforce answered {action} with an empty error"),
+            format!("Salesforce answered {asked} with an empty error"),
         );
     };
     let code = error.code();
-    let what = format!("Salesforce refused {action} on {about} ({code})");
+    let what = format!("Salesforce refused {asked} ({code})");
     match code {
         "REQUEST_LIMIT_EXCEEDED" if error.message.contains("Concurrent") => failure::throttled(
             "Throttled",
@@ -123,6 +140,13 @@ pub(super) fn whole_call(action: &str, about: &str, status: StatusCode, errors: 
             ),
         ),
         "INVALID_TYPE" | "NOT_FOUND" => unknown_object(about),
+        // The second is what SOQL says of an id in a filter.
+        "MALFORMED_ID" | "INVALID_QUERY_FILTER_OPERATOR" => failure::misconfigured(
+            "MalformedId",
+            format!(
+                "{what}: it names an id that is none of Salesforce's; look at the stamp fields of {about}"
+            ),
+        ),
         "INVALID_FIELD" => unknown_field(about, error),
         "INSUFFICIENT_ACCESS" | "INSUFFICIENT_ACCESS_OR_READONLY" => failure::misconfigured(
             "InsufficientAccess",
@@ -187,6 +211,29 @@ mod tests {
     fn both_spellings_of_the_code_are_read() {
         let read = errors(r#"[{"errorCode":"A_B"},{"statusCode":"C","message":"m","fields":["Name"]}]"#);
         assert_eq!(read.iter().map(ApiError::code).collect::<Vec<_>>(), ["A_B", "C"]);
+    }
+
+    #[test]
+    fn an_error_of_a_bulk_job_is_read_like_any_other() {
+        let read = |text: &str| {
+            let errors = ApiError::of_bulk(text);
+            let fields: Vec<String> = errors[0].fields().map(|field| field.to_string()).collect();
+            (
+                errors[0].code().to_owned(),
+                errors[0].message().to_owned(),
+                fields,
+            )
+        };
+        let (code, _, fields) =
+            read("REQUIRED_FIELD_MISSING:Required fields are missing: [Name, Tier__c]:Name, Tier__c --");
+        assert_eq!(code, "REQUIRED_FIELD_MISSING");
+        assert_eq!(fields, ["Name", "Tier__c"]);
+        let (code, message, _) = read(
+            "DUPLICATE_VALUE:duplicate value found: Ext__c duplicates value on record with id: 001D000000IqhSL:Ext__c --",
+        );
+        assert_eq!(code, "DUPLICATE_VALUE");
+        assert!(message.ends_with("001D000000IqhSL"), "{message}");
+        assert_eq!(read("Jane Roe, 12 Elm St").0, "an unknown code");
     }
 
     #[test]

@@ -21,18 +21,28 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
+use self::backfill::Backfills;
 use crate::adapters::credential::{CredentialSource, SalesforceCredential};
+use crate::core::budget::Share;
 use crate::core::ident::ObjectName;
 use crate::ports::{Clock, Transport};
 
 pub mod api_usage;
 mod auth;
+mod backfill;
+mod bulk;
+mod changes;
 mod client;
 mod collections;
 mod convert;
+mod csv;
 mod deletions;
 mod describe;
 mod errors;
+mod guarded;
+mod ingest;
+mod look_up;
+mod meter;
 mod query;
 mod rejection;
 mod remote;
@@ -51,6 +61,32 @@ pub struct SalesforceConfig {
     pub credential: Arc<dyn CredentialSource<SalesforceCredential>>,
     /// The version of the REST API, such as `62.0`.
     pub api_version: String,
+    /// How much of the org's daily calls this connection may help to use up.
+    pub api_share: Share,
+    /// From which sizes on bulk jobs are used.
+    pub bulk: BulkRules,
+}
+
+/// From which sizes on a bulk job needs fewer calls than the calls it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkRules {
+    /// Rows left in a scan. A job costs about seven calls and one for each 10,000 rows; pages cost one for each 2,000.
+    pub query_from: u64,
+    /// Records made in one call. A job costs about nine calls, Collections one for each 200; and a job is begun when
+    /// Salesforce likes.
+    pub ingest_from: usize,
+    /// The most records made in one call: what a job works off as one of its batches.
+    pub ingest_most: usize,
+}
+
+impl Default for BulkRules {
+    fn default() -> Self {
+        Self {
+            query_from: 50_000,
+            ingest_from: 2_000,
+            ingest_most: 10_000,
+        }
+    }
 }
 
 impl SalesforceConfig {
@@ -58,12 +94,14 @@ impl SalesforceConfig {
     /// retired one.
     pub const API_VERSION: &'static str = "62.0";
 
-    /// With the default API version.
+    /// With the default API version and budget.
     pub fn new(login_url: Url, credential: Arc<dyn CredentialSource<SalesforceCredential>>) -> Self {
         Self {
             login_url,
             credential,
             api_version: Self::API_VERSION.to_owned(),
+            api_share: Share::DEFAULT,
+            bulk: BulkRules::default(),
         }
     }
 }
@@ -73,12 +111,16 @@ pub struct Salesforce {
     client: client::Client,
     /// Whether an object has a deletion log, as its last describe said.
     replicated: Mutex<BTreeMap<ObjectName, bool>>,
+    backfills: Backfills,
+    bulk: BulkRules,
 }
 
 impl Salesforce {
     /// Calls through `transport`. The clock only measures how long a refused sign-in is remembered.
     pub fn new(config: SalesforceConfig, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            backfills: Backfills::new(config.bulk),
+            bulk: config.bulk,
             client: client::Client::new(config, transport, clock),
             replicated: Mutex::default(),
         }

@@ -84,7 +84,7 @@ pub(super) fn encoded_length(text: &str) -> usize {
 }
 
 /// The request for the first rows of a query.
-pub(super) fn ask(client: &Client, action: &'static str, scope: Scope, soql: &str) -> Ask {
+pub(super) fn ask(client: &Client, action: &'static str, what: String, scope: Scope, soql: &str) -> Ask {
     let resource = match scope {
         Scope::Present => "query",
         Scope::WithDeleted => "queryAll",
@@ -92,7 +92,7 @@ pub(super) fn ask(client: &Client, action: &'static str, scope: Scope, soql: &st
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("q", soql)
         .finish();
-    Ask::read(action, client.data_path(&format!("{resource}?{query}")))
+    Ask::read(action, what, client.data_path(&format!("{resource}?{query}")))
 }
 
 /// A batch of rows, as Salesforce shows them.
@@ -119,18 +119,18 @@ pub(super) struct BatchRead<T> {
 
 /// Reads one batch; `read` makes something of each row.
 pub(super) fn batch<T>(
-    action: &str,
+    what: &str,
     response: &http::Response<Bytes>,
     mut read: impl FnMut(&Row<'_>) -> Result<T, RemoteError>,
 ) -> Result<BatchRead<T>, RemoteError> {
-    let fault = |fault| failure::body(Side::Salesforce, action, response.status(), fault);
+    let fault = |fault| failure::body(Side::Salesforce, what, response.status(), fault);
     let batch: Batch<'_> = call::json(response.body()).map_err(fault)?;
     let next = match (batch.done, batch.next_records_url) {
         (true, _) => None,
         (false, Some(next)) => Some(next),
         (false, None) => return Err(fault(call::BodyFault::UnexpectedShape)),
     };
-    let server_time = call::server_time(response.headers()).ok_or_else(|| no_server_time(action))?;
+    let server_time = call::server_time(response.headers()).ok_or_else(|| no_server_time(what))?;
     let rows = batch.records.iter().map(&mut read).collect::<Result<_, _>>()?;
     Ok(BatchRead {
         rows,
@@ -140,10 +140,10 @@ pub(super) fn batch<T>(
 }
 
 /// The answer does not say when it was given, and no other clock counts.
-pub(super) fn no_server_time(action: &str) -> RemoteError {
+pub(super) fn no_server_time(what: &str) -> RemoteError {
     failure::transient(
         "NoServerTime",
-        format!("Salesforce answered {action} without a Date header, and no other clock than its own counts"),
+        format!("Salesforce answered {what} without a Date header, and no other clock than its own counts"),
     )
 }
 
@@ -156,13 +156,14 @@ pub(super) async fn every<T>(
     most: usize,
     mut read: impl FnMut(&Row<'_>) -> Result<T, RemoteError>,
 ) -> Result<Vec<T>, RemoteError> {
-    let action = first.policy.action;
     let mut restarts = 1;
     'query: loop {
         let mut rows = Vec::new();
         let mut next: Option<String> = None;
         loop {
-            let following = next.take().map(|path| Ask::read(action, path));
+            let following = next
+                .take()
+                .map(|path| Ask::read(first.policy.action, first.what.as_str(), path));
             let reply = client
                 .send(following.as_ref().unwrap_or(first))
                 .await
@@ -176,10 +177,10 @@ pub(super) async fn every<T>(
                     continue 'query;
                 }
                 Reply::Errors { status, errors } => {
-                    return Err(errors::whole_call(action, about, status, &errors));
+                    return Err(errors::whole_call(&first.what, about, status, &errors));
                 }
             };
-            let batch = batch(action, &response, &mut read)?;
+            let batch = batch(&first.what, &response, &mut read)?;
             rows.extend(batch.rows);
             if rows.len() > most {
                 return Err(failure::misconfigured(
@@ -199,16 +200,16 @@ pub(super) async fn every<T>(
 
 /// A row as a record. Only the fields asked for are taken, by the kind that the schema says.
 pub(super) fn record(
-    action: &str,
+    what: &str,
     schema: &ObjectSchema,
     fields: &[FieldName],
     row: &Row<'_>,
 ) -> Result<Record, RemoteError> {
-    let unusable = |what: &str| {
+    let unusable = |lacking: &str| {
         failure::transient(
             "UnexpectedAnswer",
             format!(
-                "Salesforce answered {action} with a row of {} without a usable {what}",
+                "Salesforce answered {what} with a row of {} without a usable {lacking}",
                 schema.object
             ),
         )

@@ -4,7 +4,7 @@ use super::errors::ApiError;
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::side::Side;
-use crate::ports::Rejection;
+use crate::ports::{Rejection, WriteOutcome};
 
 /// What was done to a record, for messages.
 #[derive(Clone, Copy)]
@@ -42,6 +42,18 @@ pub(super) fn duplicates(errors: &[ApiError]) -> impl Iterator<Item = Duplicate>
             });
             Duplicate { field, id }
         })
+}
+
+/// The outcome of a refused creation whose stamp stands in another record already: it had happened before.
+pub(super) fn twin(errors: &[ApiError], stamp: &FieldName) -> Option<WriteOutcome> {
+    duplicates(errors)
+        .find(|duplicate| {
+            duplicate
+                .field
+                .as_ref()
+                .is_some_and(|field| field.as_str().eq_ignore_ascii_case(stamp.as_str()))
+        })
+        .map(|twin| WriteOutcome::Exists { id: twin.id })
 }
 
 /// Why one record was not written, with the remedy. `about` names the object and, where there is one, the record.

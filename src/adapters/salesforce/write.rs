@@ -6,14 +6,18 @@ use std::time::Duration;
 use http::Method;
 use serde_json::value::RawValue;
 
+use super::BulkRules;
 use super::client::Client;
 use super::collections::{self, Batch, Entry, ItemResult};
 use super::convert;
 use super::errors::{self, ApiError};
+use super::guarded;
+use super::ingest::{self, Ingested};
 use super::rejection::{self, Deed};
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::schema::{FieldKind, ObjectSchema};
+use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{CreateItem, Rejection, RemoteError, UpdateItem, WriteOutcome};
 
@@ -21,16 +25,58 @@ use crate::ports::{CreateItem, Rejection, RemoteError, UpdateItem, WriteOutcome}
 /// triggers may use it.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Makes records. The duplicate rules of the org apply as for anybody (`Sforce-Duplicate-Rule-Header` is not sent), and
-/// so do its assignment rules: a case that appears should reach the queue that cases reach. Only where the flow itself
-/// sets the owner are they told to leave it.
+/// Makes records: by Collections, or, from so many on that it needs fewer calls, by a bulk job.
 pub(super) async fn create(
     client: &Client,
     schema: &ObjectSchema,
     items: &[CreateItem],
+    rules: BulkRules,
+) -> Result<Vec<WriteOutcome>, RemoteError> {
+    if items.len() <= collections::LARGEST_BATCH {
+        return create_batch(client, schema, items, client.monotonic()).await;
+    }
+    if items.len() > rules.ingest_most {
+        return Err(collections::too_large(items.len()));
+    }
+    if items.len() >= rules.ingest_from
+        && ingest::suits(schema, items)
+        && let Ingested::Done(outcomes) = ingest::create(client, schema, items).await?
+    {
+        return Ok(outcomes);
+    }
+    let began = client.monotonic();
+    let mut outcomes: Vec<WriteOutcome> = Vec::with_capacity(items.len());
+    for batch in items.chunks(collections::LARGEST_BATCH) {
+        match create_batch(client, schema, batch, began).await {
+            Ok(made) => outcomes.extend(made),
+            Err(error) if outcomes.is_empty() => return Err(error),
+            Err(error) => outcomes.extend(batch.iter().map(|_| not_sent(&error))),
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Another call of the same write was sent, so this one's failure is told record by record.
+pub(super) fn not_sent(error: &RemoteError) -> WriteOutcome {
+    WriteOutcome::Rejected(Rejection {
+        problem: error.problem.clone(),
+        gone: false,
+    })
+}
+
+/// Makes records by one call. The duplicate rules of the org apply as for anybody (`Sforce-Duplicate-Rule-Header` is
+/// not sent), and so do its assignment rules: a case that appears should reach the queue that cases reach. Only where
+/// the flow itself sets the owner are they told to leave it.
+async fn create_batch(
+    client: &Client,
+    schema: &ObjectSchema,
+    items: &[CreateItem],
+    began: Duration,
 ) -> Result<Vec<WriteOutcome>, RemoteError> {
     let batch = Batch {
         action: "collections_create",
+        doing: "making",
+        began,
         method: Method::POST,
         keep_owner: items
             .iter()
@@ -57,33 +103,63 @@ pub(super) async fn create(
                 None => unknown("Salesforce states success and no id"),
             },
             ItemResult::Answered { errors, .. } => {
-                let twin = rejection::duplicates(&errors).find(|duplicate| {
-                    duplicate
-                        .field
-                        .as_ref()
-                        .is_some_and(|field| field.as_str().eq_ignore_ascii_case(item.stamp.0.as_str()))
-                });
-                match twin {
-                    Some(twin) => WriteOutcome::Exists { id: twin.id },
-                    None => WriteOutcome::Rejected(rejection::rejection(
+                rejection::twin(&errors, &item.stamp.0).unwrap_or_else(|| {
+                    WriteOutcome::Rejected(rejection::rejection(
                         Deed::Create,
                         schema.object.as_str(),
                         &errors,
-                    )),
-                }
+                    ))
+                })
             }
         })
         .collect())
 }
 
-/// Changes records.
+/// Changes records: those that may be overwritten in one call of Collections, the guarded ones by Composite.
 pub(super) async fn update(
     client: &Client,
     schema: &ObjectSchema,
     items: &[UpdateItem],
 ) -> Result<Vec<WriteOutcome>, RemoteError> {
+    if items.len() > collections::LARGEST_BATCH {
+        return Err(collections::too_large(items.len()));
+    }
+    let began = client.monotonic();
+    let guarded: Vec<(&UpdateItem, Instant)> = items
+        .iter()
+        .filter_map(|item| Some((item, item.unmodified_since?)))
+        .collect();
+    let plain: Vec<&UpdateItem> = items
+        .iter()
+        .filter(|item| item.unmodified_since.is_none())
+        .collect();
+    let sent_before = !plain.is_empty();
+    let mut plain = update_plain(client, schema, &plain).await?.into_iter();
+    let mut guarded = guarded::update(client, schema, &guarded, began, sent_before)
+        .await?
+        .into_iter();
+    Ok(items
+        .iter()
+        .map(|item| {
+            let outcome = if item.unmodified_since.is_some() {
+                guarded.next()
+            } else {
+                plain.next()
+            };
+            outcome.unwrap_or_else(|| unknown("Salesforce gave fewer results than records"))
+        })
+        .collect())
+}
+
+async fn update_plain(
+    client: &Client,
+    schema: &ObjectSchema,
+    items: &[&UpdateItem],
+) -> Result<Vec<WriteOutcome>, RemoteError> {
     let batch = Batch {
         action: "collections_update",
+        doing: "changing",
+        began: client.monotonic(),
         method: Method::PATCH,
         keep_owner: true,
     };
@@ -121,7 +197,7 @@ pub(super) async fn update(
 
 /// `INVALID_CROSS_REFERENCE_KEY` is said of the record itself and of a record that it refers to. It is the record
 /// itself when no reference was written.
-fn names_the_record_itself(schema: &ObjectSchema, item: &UpdateItem, errors: &[ApiError]) -> bool {
+pub(super) fn names_the_record_itself(schema: &ObjectSchema, item: &UpdateItem, errors: &[ApiError]) -> bool {
     let writes_reference = item.fields.keys().any(|field| {
         schema
             .fields
@@ -135,7 +211,7 @@ fn names_the_record_itself(schema: &ObjectSchema, item: &UpdateItem, errors: &[A
 pub(super) type Fields<'a> = BTreeMap<&'a str, Box<RawValue>>;
 
 /// The values as JSON, by the kinds of the schema.
-fn values<'a>(
+pub(super) fn values<'a>(
     schema: &ObjectSchema,
     fields: &'a BTreeMap<FieldName, Value>,
 ) -> Result<Fields<'a>, Rejection> {
@@ -152,7 +228,7 @@ fn values<'a>(
 }
 
 /// Not sent: the value is not of the field's kind.
-fn unsuitable(schema: &ObjectSchema, field: &FieldName) -> Rejection {
+pub(super) fn unsuitable(schema: &ObjectSchema, field: &FieldName) -> Rejection {
     let kind = schema
         .fields
         .get(field)

@@ -31,6 +31,7 @@ pub const LIMITS: RemoteLimits = RemoteLimits {
     page: 1000,
     read_ids: 100,
     write_batch: 20,
+    bulk_create: None,
     write_timeout: WRITE_TIMEOUT,
     longest_transaction: Duration::from_mins(1),
 };

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use crate::api::ConnectionSpec;
-use crate::api::connection::{Endpoint, SalesforceAuthMethod, ServiceNowAuthMethod};
+use crate::api::connection::{ApiBudget, Endpoint, SalesforceAuthMethod, ServiceNowAuthMethod};
+use crate::core::budget::Share;
 use crate::core::failure::Problem;
 use crate::core::side::Side;
 
@@ -18,6 +19,8 @@ pub struct Target {
     pub method: AuthMethod,
     /// The Secret to sign in with, in the Connection's namespace.
     pub secret: String,
+    /// How much of the org's daily calls may be used up (Salesforce).
+    pub api_share: Share,
 }
 
 /// A way to sign in.
@@ -70,6 +73,7 @@ pub fn validate(spec: &ConnectionSpec) -> Result<Target, Problem> {
                 None => return Err(invalid("spec.salesforce.auth must have exactly one method")),
             };
             Ok(Target {
+                api_share: share(salesforce.api_budget)?,
                 url: url("spec.salesforce.loginUrl", &salesforce.login_url)?,
                 method,
                 secret: secret.name.clone(),
@@ -84,6 +88,7 @@ pub fn validate(spec: &ConnectionSpec) -> Result<Target, Problem> {
                 None => return Err(invalid("spec.serviceNow.auth must have exactly one method")),
             };
             Ok(Target {
+                api_share: Share::DEFAULT,
                 url: url("spec.serviceNow.instanceUrl", &service_now.instance_url)?,
                 method,
                 secret: secret.name.clone(),
@@ -93,6 +98,18 @@ pub fn validate(spec: &ConnectionSpec) -> Result<Target, Problem> {
             "exactly one of spec.salesforce and spec.serviceNow must be set",
         )),
     }
+}
+
+fn share(budget: Option<ApiBudget>) -> Result<Share, Problem> {
+    let Some(budget) = budget else {
+        return Ok(Share::DEFAULT);
+    };
+    Share::percent(budget.percent).ok_or_else(|| {
+        Problem::human(
+            "InvalidSpec",
+            "spec.salesforce.apiBudget.percent must be from 1 to 100",
+        )
+    })
 }
 
 fn url(path: &str, text: &str) -> Result<Url, Problem> {

@@ -181,6 +181,7 @@ pub(crate) mod tests {
                 page: 1,
                 read_ids: 1,
                 write_batch: 1,
+                bulk_create: None,
                 write_timeout: Duration::from_secs(1),
                 longest_transaction: Duration::from_secs(1),
             }

@@ -60,7 +60,7 @@ fn client_credentials(secret: &str) -> SalesforceCredential {
 struct Usage(Mutex<Option<ApiUsage>>);
 
 impl ApiUsageObserver for Usage {
-    fn observe(&self, usage: ApiUsage) {
+    fn observe(&self, usage: ApiUsage, _: u64) {
         *self.0.lock().unwrap() = Some(usage);
     }
 }

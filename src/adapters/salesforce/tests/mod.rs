@@ -19,7 +19,11 @@ use crate::core::side::Side;
 use crate::core::value::Value;
 use crate::ports::{CreateItem, TransportError, UpdateItem};
 
+mod backfill;
+mod budget;
 mod delete;
+mod guarded;
+mod ingest;
 mod read;
 mod sign_in;
 mod write;

@@ -198,7 +198,7 @@ async fn a_write_never_outlasts_the_time_it_was_permitted_for() {
 
     let (salesforce, script) = slow(25);
     let error = salesforce.update(&schema(), &[change(1)]).await.unwrap_err();
-    assert_eq!(error.problem.reason.as_str(), "SignInSlow");
+    assert_eq!(error.problem.reason.as_str(), "TimeUsedUp");
     assert_eq!(error.kind, RemoteErrorKind::Transient);
     assert_eq!(script.requests().len(), 3);
 }

@@ -176,6 +176,7 @@ async fn a_locked_row_passes_and_the_next_attempt_succeeds() {
         org.lock_row(RowLock {
             id: Some(id.as_str().to_owned()),
             times: 1,
+            during: None,
         });
     });
     let update = [change(&id, "Subject", Value::text("b"))];

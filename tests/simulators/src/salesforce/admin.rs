@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::schema::Schema;
 use super::users::{AppPolicy, ConnectedApp};
 use super::{
-    Author, Cursors, Directory, Field, FieldAccess, Limits, Object, ObjectRights, RefreshTokens, RowLock,
-    Rules, Salesforce, Sessions, Settings, Store, Trigger, UserState, ValidationRule, ids,
+    Author, CallRefusal, Cursors, Directory, DuplicateRule, Field, FieldAccess, Limits, Object, ObjectRights,
+    RecordType, RefreshTokens, RowLock, Rules, Salesforce, Sessions, Settings, Store, Trigger, UserState,
+    ValidationRule, ids,
 };
 use crate::jwt::PublicKey;
 use crate::model::{Actor, AdminError};
@@ -43,6 +44,7 @@ impl Salesforce {
             limits: Limits::default(),
             cursors: Cursors::default(),
             writes: Vec::new(),
+            handling: None,
         };
         org.add_user(INTEGRATION_USER, INTEGRATION_PASSWORD);
         org.add_connected_app(CLIENT_ID, CLIENT_SECRET, Some(INTEGRATION_USER));
@@ -216,7 +218,34 @@ impl Salesforce {
         self.rules.race_upserts(times);
     }
 
-    /// Takes every validation rule, trigger and row lock away.
+    /// Adds a duplicate rule.
+    pub fn add_duplicate_rule(&mut self, rule: DuplicateRule) -> Result<(), AdminError> {
+        rule.check(&*self.known(&rule.object)?)?;
+        self.rules.add_duplicate_rule(rule);
+        Ok(())
+    }
+
+    /// Adds a record type to an object and gives its id.
+    pub fn add_record_type(&mut self, record_type: RecordType) -> Result<String, AdminError> {
+        let object = record_type.object.clone();
+        self.schema
+            .add_record_type(record_type)
+            .ok_or(AdminError::UnknownObject(object))
+    }
+
+    /// Has an approval process hold a record, or let it go: clients of the API cannot write a record that is held.
+    pub fn hold_for_approval(&mut self, object: &str, id: &str, held: bool) -> Result<(), AdminError> {
+        let (_, id) = self.at(object, id)?;
+        self.rules.hold_for_approval(&id, held);
+        Ok(())
+    }
+
+    /// Has some of the next calls refused.
+    pub fn refuse_calls(&mut self, refusal: CallRefusal) {
+        self.limits.refuse(refusal);
+    }
+
+    /// Takes every validation rule, duplicate rule, trigger and lock away.
     pub fn clear_rules(&mut self) {
         self.rules.clear();
     }
@@ -242,6 +271,7 @@ impl Salesforce {
             id,
             actor: Actor::Person(name.to_owned()),
             user: None,
+            duplicates: None,
         }
     }
 

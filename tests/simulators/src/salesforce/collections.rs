@@ -50,14 +50,14 @@ pub(crate) enum Verb {
     /// By the value of a field that records of the object may be named by.
     Upsert {
         object: Arc<Object>,
-        field: Field,
+        field: Box<Field>,
     },
 }
 
 impl Verb {
     /// An upsert by the field of that name, if records may be named by it.
     pub fn upsert(object: Arc<Object>, field: &str, user: &User) -> Result<Self, ApiError> {
-        let field = key_field(&object, field, user)?.clone();
+        let field = Box::new(key_field(&object, field, user)?.clone());
         Ok(Self::Upsert { object, field })
     }
 }
@@ -155,7 +155,7 @@ impl Salesforce {
     ) -> Vec<Outcome> {
         // A poisoned body that fails whole is undone like an all-or-none one.
         let may_undo = all_or_none || self.settings.wrong_type_fails == WrongType::WholeRequest;
-        let saved = may_undo.then(|| (self.store.clone(), self.writes.len()));
+        let saved = may_undo.then(|| self.savepoint());
         let mut outcomes: Vec<Outcome> = items.iter().map(|item| write(self, item)).collect();
         let poisoned = self.settings.wrong_type_fails == WrongType::WholeRequest
             && outcomes.iter().any(|outcome| {
@@ -164,9 +164,8 @@ impl Salesforce {
                     .is_err_and(|errors| errors.iter().any(|error| error.code == "JSON_PARSER_ERROR"))
             });
         let undo = poisoned || (all_or_none && outcomes.iter().any(Outcome::is_err));
-        if let Some((store, writes)) = saved.filter(|_| undo) {
-            self.store = store;
-            self.writes.truncate(writes);
+        if let Some(saved) = saved.filter(|_| undo) {
+            self.roll_back(saved);
             for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
                 let message = "Record rolled back because not all records were valid and the request was using AllOrNone header";
                 *outcome = Err(vec![ApiError::on_fields(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::collections::Verb;
 use super::conditional::{Version, not_modified};
+use super::duplicates::DuplicateOptions;
 use super::error::{ApiError, respond};
 use super::routes::{Resource, method, parameters};
 use super::screen::Author;
@@ -28,7 +29,12 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// Who writes what the call writes.
     pub fn author(&self) -> Author {
-        Author::api(self.user)
+        let header = self.request.headers().get("Sforce-Duplicate-Rule-Header");
+        let header = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Author {
+            duplicates: Some(DuplicateOptions::read(header)),
+            ..Author::api(self.user)
+        }
     }
 
     /// The number of the API version: 62 for `v62.0`.
@@ -98,6 +104,12 @@ impl Salesforce {
             (Resource::Collections | Resource::CollectionOf(_) | Resource::CollectionBy { .. }, method) => {
                 self.dispatch_collection(resource, &method, call)
             }
+            (Resource::Composite, Method::POST) => self.composite(&json_in(request)?, call),
+            (Resource::Batch, Method::POST) => self.batch(&json_in(request)?, call),
+            (Resource::Tree(name), Method::POST) => {
+                let object = self.visible_object(name, user)?;
+                self.tree(&object, &json_in(request)?, call)
+            }
             (_, method) => Err(not_allowed(&method)),
         }
     }
@@ -109,16 +121,14 @@ impl Salesforce {
         method: &Method,
         call: &Call<'_>,
     ) -> Result<Response, ApiError> {
-        let &Call {
-            request, user, now, ..
-        } = call;
+        let request = call.request;
         match (resource, method) {
             (Resource::Object(_), &Method::POST) => {
-                Ok(self.create_record(object, &record_in(request)?, call.version, user, now))
+                Ok(self.create_record(object, &record_in(request)?, call))
             }
             // `POST sobjects/X/Id`: an upsert by an id that is not there yet.
             (Resource::Record { id, .. }, &Method::POST) if id.eq_ignore_ascii_case("id") => {
-                Ok(self.create_record(object, &record_in(request)?, call.version, user, now))
+                Ok(self.create_record(object, &record_in(request)?, call))
             }
             (Resource::Record { id, .. }, &Method::GET) => self.get_record(object, id, call),
             (Resource::Record { id, .. }, &Method::PATCH) => {
@@ -126,7 +136,7 @@ impl Salesforce {
             }
             (Resource::Updated(_), &Method::GET) => self.updated(object, call),
             (Resource::Deleted(_), &Method::GET) => self.deleted(object, call),
-            (Resource::Record { id, .. }, &Method::DELETE) => self.delete_record(object, id, user, now),
+            (Resource::Record { id, .. }, &Method::DELETE) => self.delete_record(object, id, call),
             (Resource::ByExternalId { field, value, .. }, &Method::GET) => {
                 self.get_by_external_id(object, field, value, call)
             }

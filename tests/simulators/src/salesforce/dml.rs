@@ -86,7 +86,11 @@ impl Salesforce {
         let mut record = self.screen(object, given, author, |field| field.createable)?;
         for field in &object.fields {
             if !record.contains_key(&field.name) {
-                let default = default_value(field, author);
+                let default = if field.name == "RecordTypeId" {
+                    object.default_record_type()
+                } else {
+                    default_value(field, author)
+                };
                 record.insert(field.name.clone(), default);
             }
         }
@@ -130,7 +134,7 @@ impl Salesforce {
                 &[],
             )]);
         }
-        self.unless_locked(id)?;
+        self.unless_locked(id, author)?;
         let changes = self.screen(object, given, author, |field| field.updateable)?;
         let mut record = before.clone();
         record.extend(changes);
@@ -161,7 +165,7 @@ impl Salesforce {
                 &[],
             )]);
         }
-        self.unless_locked(id)?;
+        self.unless_locked(id, author)?;
         Ok(record)
     }
 
@@ -173,8 +177,13 @@ impl Salesforce {
         }
     }
 
-    fn unless_locked(&mut self, id: &str) -> Result<(), Vec<ApiError>> {
-        if !self.rules.meets_lock(id) {
+    fn unless_locked(&mut self, id: &str, author: &Author) -> Result<(), Vec<ApiError>> {
+        // Approvers and administrators work at the screen.
+        if author.user.is_some() && self.rules.is_held(id) {
+            let message = "The record you are trying to edit is locked. To unlock it, contact your admin.";
+            return Err(vec![ApiError::on_fields("ENTITY_IS_LOCKED", message, &[])]);
+        }
+        if !self.rules.meets_lock(id, self.handling) {
             return Ok(());
         }
         let message = format!("unable to obtain exclusive access to this record or 1 records: {id}");
@@ -207,6 +216,8 @@ impl Salesforce {
         if !broken.is_empty() {
             return Err(broken);
         }
+        object.check_record_type(&record)?;
+        self.detect_duplicates(save, &record)?;
         for field in object.fields.iter().filter(|field| field.unique) {
             let value = record.get(&field.name).unwrap_or(&Value::Null);
             if let Some(holder) = self.store.holder(&object.name, field, value, save.id) {

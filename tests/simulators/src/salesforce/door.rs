@@ -84,6 +84,8 @@ impl Admin for Salesforce {
     /// | `objects` | `{name, label}` |
     /// | `access` | `{user, object, field, access: hidden \| readOnly \| write}` or `{user, object, rights: {read, create, update, delete}}` |
     /// | `validation-rules`, `triggers`, `row-locks` | `ValidationRule`, `Trigger`, `RowLock` |
+    /// | `duplicate-rules`, `record-types`, `call-refusals` | `DuplicateRule`, `RecordType` (answers `{id}`), `CallRefusal` |
+    /// | `approval-locks` | `{object, id, locked}` |
     /// | `clear-rules`, `revoke-sessions`, `revoke-consents`, `drop-cursors` | nothing |
     /// | `requests-used-elsewhere`, `upsert-races` | a number |
     /// | `merge` | `{object, master, losers: [id], user?}` |
@@ -118,6 +120,13 @@ impl Admin for Salesforce {
             "validation-rules" => self.add_validation_rule(read(body)?)?,
             "triggers" => self.add_trigger(read(body)?)?,
             "row-locks" => self.lock_row(read(body)?),
+            "duplicate-rules" => self.add_duplicate_rule(read(body)?)?,
+            "record-types" => return Ok(json!({"id": self.add_record_type(read(body)?)?})),
+            "call-refusals" => self.refuse_calls(read(body)?),
+            "approval-locks" => {
+                let body: ApprovalBody = read(body)?;
+                self.hold_for_approval(&body.object, &body.id, body.locked)?;
+            }
             "clear-rules" => self.clear_rules(),
             "revoke-sessions" => self.revoke_sessions(),
             "revoke-consents" => self.revoke_consents(),
@@ -234,6 +243,14 @@ struct BinBody {
     master: Option<String>,
     losers: Vec<String>,
     user: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalBody {
+    object: String,
+    id: String,
+    locked: bool,
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,8 @@ pub(crate) struct ApiError {
     pub message: String,
     /// `Some` for errors of record writes, which always carry the key, be it empty.
     pub fields: Option<Vec<String>>,
+    /// What duplicate rules found.
+    pub duplicate_result: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -26,6 +28,7 @@ impl ApiError {
             code: code.to_owned(),
             message: message.into(),
             fields: None,
+            duplicate_result: None,
         }
     }
 
@@ -70,6 +73,9 @@ impl ApiError {
         let mut json = json!({"message": self.message, "errorCode": self.code});
         if let Some(fields) = &self.fields {
             json["fields"] = json!(fields);
+        }
+        if let Some(result) = &self.duplicate_result {
+            json["duplicateResult"] = Value::clone(result);
         }
         json
     }

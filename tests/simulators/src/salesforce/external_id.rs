@@ -71,7 +71,7 @@ impl Salesforce {
     ) -> Result<Response, ApiError> {
         match self.found_by(object, field, value, call)?.as_slice() {
             [id] => self.get_record(object, id, call),
-            ids => choices(object, ids, call.version),
+            ids => Ok(choices(object, ids, call.version)),
         }
     }
 
@@ -84,8 +84,8 @@ impl Salesforce {
         call: &Call<'_>,
     ) -> Result<Response, ApiError> {
         match self.found_by(object, field, value, call)?.as_slice() {
-            [id] => self.delete_record(object, id, call.user, call.now),
-            ids => choices(object, ids, call.version),
+            [id] => self.delete_record(object, id, call),
+            ids => Ok(choices(object, ids, call.version)),
         }
     }
 
@@ -116,7 +116,7 @@ impl Salesforce {
                 let body = json!({"id": id, "success": true, "errors": [], "created": false});
                 Ok(respond(StatusCode::OK, &body))
             }
-            Ok(Upserted::Ambiguous(ids)) => choices(object, &ids, call.version),
+            Ok(Upserted::Ambiguous(ids)) => Ok(choices(object, &ids, call.version)),
             Err(errors) => Ok(refuse(&errors)),
         }
     }
@@ -220,10 +220,10 @@ fn is_same(field: &Field, one: &Value, other: &Value) -> bool {
 }
 
 /// 300: the addresses of the records that the key could mean.
-fn choices(object: &Object, ids: &[String], version: &str) -> Result<Response, ApiError> {
+fn choices(object: &Object, ids: &[String], version: &str) -> Response {
     let urls = ids
         .iter()
         .map(|id| json!(format!("/services/data/{version}/sobjects/{}/{id}", object.name)))
         .collect();
-    Ok(respond(StatusCode::MULTIPLE_CHOICES, &Value::Array(urls)))
+    respond(StatusCode::MULTIPLE_CHOICES, &Value::Array(urls))
 }

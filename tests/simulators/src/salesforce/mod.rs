@@ -10,8 +10,10 @@
 //! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
 //! | `soql/`, `query/` | the query language; rows in pages |
 //! | `records`, `external_id`, `collections` | one record a call, by id or by a key of the customer's; and many |
+//! | `composite`, `reference`, `tree` | many requests a call, and records with their children |
 //! | `conditional` | conditions on reads and writes |
 //! | `recycle_bin`, `replication` | how records go and come back, and what changed in a window of time |
+//! | `duplicates`, `record_types` | what looks like a duplicate; which values a kind of record may have |
 //! | `screen`, `value`, `rules`, `dml`, `store` | the one way in which records are written, by clients and people alike |
 //! | `ids`, `error` | the forms of ids and of errors |
 //! | `settings` | what is configurable, with the facts on which sources disagree |
@@ -19,11 +21,13 @@
 
 mod admin;
 mod collections;
+mod composite;
 mod conditional;
 mod describe;
 mod dispatch;
 mod dml;
 mod door;
+mod duplicates;
 mod error;
 mod external_id;
 mod field;
@@ -31,8 +35,10 @@ mod ids;
 mod limits;
 mod oauth;
 mod query;
+mod record_types;
 mod records;
 mod recycle_bin;
+mod reference;
 mod replication;
 mod routes;
 mod rules;
@@ -43,6 +49,7 @@ mod soql;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod users;
 mod value;
 
@@ -53,12 +60,15 @@ use serde_json::{Value, json};
 
 pub use self::admin::{CLIENT_ID, CLIENT_SECRET, INTEGRATION_PASSWORD, INTEGRATION_USER};
 use self::dispatch::Call;
+pub use self::duplicates::{DuplicateAction, DuplicateRule};
 use self::error::{ApiError, respond};
 pub use self::field::{Field, FieldType, PicklistValue};
 use self::limits::Limits;
+pub use self::limits::{CallRefusal, RefusalReason};
 use self::oauth::{RefreshTokens, Sessions};
 pub use self::query::CursorValues;
 use self::query::Cursors;
+pub use self::record_types::RecordType;
 use self::routes::{Resource, Route, route};
 use self::rules::Rules;
 pub use self::rules::{RowLock, Trigger, ValidationRule};
@@ -92,12 +102,15 @@ pub struct Salesforce {
     limits: Limits,
     cursors: Cursors,
     writes: Vec<Write>,
+    /// The kind of call being answered.
+    handling: Option<CallKind>,
 }
 
 impl Model for Salesforce {
     fn handle(&mut self, request: &Request, now: Timestamp) -> Response {
         self.expire_deleted(now);
         self.schema.settle(now);
+        self.handling = Some(routes::kind(request));
         if request.uri().to_string().len() > LONGEST_URI {
             let mut response = Response::new(bytes::Bytes::from_static(b"<h1>414 URI Too Long</h1>"));
             *response.status_mut() = StatusCode::URI_TOO_LONG;
@@ -142,16 +155,13 @@ impl Salesforce {
         resource: &Resource,
         now: Timestamp,
     ) -> Result<Response, ApiError> {
-        let number = version
-            .strip_prefix('v')
-            .and_then(|number| number.strip_suffix(".0"));
-        let known = number
-            .and_then(|number| number.parse().ok())
-            .is_some_and(|number| VERSIONS.contains(&number));
-        if !known || *resource == Resource::Nothing {
+        if !is_known_version(version) || *resource == Resource::Nothing {
             return Err(ApiError::not_found());
         }
         let user = self.authenticate_for_rest(request, now)?;
+        if let Some(refusal) = self.limits.refusal(self.handling) {
+            return Err(refusal);
+        }
         if self.limits.used(now) >= self.settings.daily_requests {
             let message = "TotalRequests Limit exceeded.";
             return Err(ApiError::new(
@@ -169,6 +179,16 @@ impl Salesforce {
         };
         self.dispatch(resource, &call)
     }
+}
+
+/// Whether a version, as `v62.0`, is served.
+fn is_known_version(version: &str) -> bool {
+    let number = version
+        .strip_prefix('v')
+        .and_then(|number| number.strip_suffix(".0"));
+    number
+        .and_then(|number| number.parse().ok())
+        .is_some_and(|number| VERSIONS.contains(&number))
 }
 
 fn not_allowed(method: &Method) -> ApiError {

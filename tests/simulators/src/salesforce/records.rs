@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::conditional::{Version, not_modified};
@@ -14,7 +13,6 @@ use super::external_id::named_twice;
 use super::field::Field;
 use super::query::render;
 use super::schema::Object;
-use super::screen::Author;
 use super::store::is_deleted;
 use super::users::User;
 use super::{Salesforce, ids};
@@ -53,17 +51,15 @@ impl Salesforce {
         &mut self,
         object: &Arc<Object>,
         given: &Fields,
-        version: &str,
-        user: &Arc<User>,
-        now: Timestamp,
+        call: &Call<'_>,
     ) -> Response {
-        match self.insert(object, given, &Author::api(user), now) {
+        match self.insert(object, given, &call.author(), call.now) {
             Ok(id) => {
                 let mut response = respond(
                     StatusCode::CREATED,
                     &json!({"id": id, "success": true, "errors": []}),
                 );
-                let location = format!("/services/data/{version}/sobjects/{}/{id}", object.name);
+                let location = format!("/services/data/{}/sobjects/{}/{id}", call.version, object.name);
                 if let Ok(location) = HeaderValue::from_str(&location) {
                     response.headers_mut().insert(LOCATION, location);
                 }
@@ -98,11 +94,10 @@ impl Salesforce {
         &mut self,
         object: &Arc<Object>,
         id: &str,
-        user: &Arc<User>,
-        now: Timestamp,
+        call: &Call<'_>,
     ) -> Result<Response, ApiError> {
         let id = own_id(object, id)?;
-        let done = self.delete(object, &id, &Author::api(user), now);
+        let done = self.delete(object, &id, &call.author(), call.now);
         Ok(done.map_or_else(|errors| refuse(&errors), |()| no_content()))
     }
 }

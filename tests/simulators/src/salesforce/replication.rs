@@ -1,6 +1,6 @@
 //! `sobjects/X/updated` and `sobjects/X/deleted`: what changed in a window of time.
 //!
-//! SOAP API Developer Guide: "Data Replication", "getUpdated()", "getDeleted()". Seconds are ignored; the window's start
+//! SOAP API Developer Guide: "Data Replication", `getUpdated()`, `getDeleted()`. Seconds are ignored; the window's start
 //! belongs to it and its end does not.
 
 use http::StatusCode;

@@ -1,12 +1,16 @@
 //! What an administrator builds into an object: validation rules and triggers, and row locks held by others.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
+use super::duplicates::DuplicateRule;
 use super::error::ApiError;
 use super::schema::Object;
 use super::soql::bind::View;
 use super::soql::filter::Filter;
 use super::soql::parser::parse_condition;
+use crate::calls::CallKind;
 use crate::model::{AdminError, Fields};
 
 /// A validation rule: a record that meets the condition is refused.
@@ -40,7 +44,7 @@ pub struct Trigger {
 }
 
 /// A row that someone else's transaction holds.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RowLock {
     /// The record; any record when absent.
@@ -48,6 +52,9 @@ pub struct RowLock {
     pub id: Option<String>,
     /// How many writes find it locked.
     pub times: u32,
+    /// Which calls find it locked: a kind or a family of kinds, such as `salesforce.collections`; any when absent.
+    #[serde(default)]
+    pub during: Option<String>,
 }
 
 /// Every rule of one org.
@@ -57,6 +64,9 @@ pub(crate) struct Rules {
     triggers: Vec<(Trigger, Option<Filter>)>,
     locks: Vec<RowLock>,
     upsert_races: u32,
+    duplicates: Vec<DuplicateRule>,
+    /// Records that an approval process holds.
+    approvals: BTreeSet<String>,
 }
 
 impl Rules {
@@ -78,6 +88,30 @@ impl Rules {
 
     pub fn add_lock(&mut self, lock: RowLock) {
         self.locks.push(lock);
+    }
+
+    pub fn add_duplicate_rule(&mut self, rule: DuplicateRule) {
+        self.duplicates.push(rule);
+    }
+
+    /// The duplicate rules of an object.
+    pub fn duplicate_rules(&self, object: &Object) -> impl Iterator<Item = &DuplicateRule> {
+        let of = |rule: &&DuplicateRule| rule.object.eq_ignore_ascii_case(&object.name);
+        self.duplicates.iter().filter(of)
+    }
+
+    /// Has an approval process hold a record, or let it go.
+    pub fn hold_for_approval(&mut self, id: &str, held: bool) {
+        if held {
+            self.approvals.insert(id.to_owned());
+        } else {
+            self.approvals.remove(id);
+        }
+    }
+
+    /// Whether an approval process holds a record.
+    pub fn is_held(&self, id: &str) -> bool {
+        self.approvals.contains(id)
     }
 
     /// Has the next upserts of a record that is there not see it, as when another request has just made it.
@@ -122,11 +156,15 @@ impl Rules {
     }
 
     /// Whether a write finds the row locked, counting the lock down.
-    pub fn meets_lock(&mut self, id: &str) -> bool {
+    pub fn meets_lock(&mut self, id: &str, handling: Option<CallKind>) -> bool {
+        let at_hand = |lock: &RowLock| {
+            let during = lock.during.as_deref();
+            during.is_none_or(|during| handling.is_some_and(|kind| kind.is_within(during)))
+        };
         let met = self
             .locks
             .iter_mut()
-            .find(|lock| lock.id.as_deref().is_none_or(|locked| locked == id));
+            .find(|lock| at_hand(lock) && lock.id.as_deref().is_none_or(|locked| locked == id));
         let Some(lock) = met else { return false };
         lock.times = lock.times.saturating_sub(1);
         self.locks.retain(|lock| lock.times > 0);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::field::{Field, FieldType, usual_length};
+use super::record_types::RecordType;
 
 /// Since when the standard objects are as they are: 2020-01-01.
 const BORN: Timestamp = Timestamp::constant(1_577_836_800, 0);
@@ -64,6 +65,8 @@ pub struct Object {
     pub search_layoutable: bool,
     #[serde(default)]
     pub record_type_infos: Vec<Value>,
+    #[serde(skip)]
+    pub(crate) record_types: BTreeMap<String, RecordType>,
     pub fields: Vec<Field>,
 }
 
@@ -86,6 +89,7 @@ impl Object {
 pub(crate) struct Schema {
     objects: BTreeMap<String, Arc<Object>>,
     custom_objects: u32,
+    record_types: u64,
     /// Objects changed since anyone looked at the clock.
     changed: BTreeSet<String>,
     /// When each object was last changed, if it ever was.
@@ -102,6 +106,7 @@ impl Schema {
         Self {
             objects,
             custom_objects: 0,
+            record_types: 0,
             changed: BTreeSet::new(),
             modified: BTreeMap::new(),
         }
@@ -165,6 +170,15 @@ impl Schema {
         true
     }
 
+    /// Adds a record type and gives its id; `None` when there is no such object.
+    pub fn add_record_type(&mut self, record_type: RecordType) -> Option<String> {
+        let name = self.object(&record_type.object)?.name.clone();
+        self.record_types += 1;
+        self.changed.insert(name.clone());
+        let object = Arc::make_mut(self.objects.get_mut(&name)?);
+        Some(object.add_record_type(record_type, self.record_types))
+    }
+
     /// Adds a custom object with the fields every object has, and a `Name`.
     pub fn add_custom_object(&mut self, name: &str, label: &str) {
         let mut fields = SYSTEM_FIELDS.clone();
@@ -201,6 +215,7 @@ impl Schema {
             compact_layoutable: true,
             search_layoutable: true,
             record_type_infos: Vec::new(),
+            record_types: BTreeMap::new(),
             fields,
         };
         self.custom_objects += 1;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Salesforce;
+use super::duplicates::DuplicateOptions;
 use super::error::ApiError;
 use super::field::{Field, FieldType};
 use super::schema::Object;
@@ -21,6 +22,8 @@ pub(crate) struct Author {
     pub actor: Actor,
     /// The API user whose rights bound the write; people at the screen are bound by the schema alone.
     pub user: Option<Arc<User>>,
+    /// What a client says of duplicate rules; people at the screen read an alert and save.
+    pub duplicates: Option<DuplicateOptions>,
 }
 
 impl Author {
@@ -30,6 +33,7 @@ impl Author {
             id: user.id.clone(),
             actor: Actor::Api(user.name.clone()),
             user: Some(Arc::clone(user)),
+            duplicates: Some(DuplicateOptions::default()),
         }
     }
 

@@ -57,6 +57,10 @@ pub enum SessionRefusal {
 /// The settings of one org, each with a default that suits most tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question with the answers yes and no"
+)]
 pub struct Settings {
     /// The organisation's id, 18 characters.
     pub organization_id: String,

@@ -1,10 +1,12 @@
 //! What the org promises over its API, a promise a test.
 
+mod composites;
 mod conditions;
 mod cursors;
 mod deletions;
 mod describes;
 mod grants;
+mod guards;
 mod paging;
 mod queries;
 mod relationships;

@@ -68,6 +68,7 @@ fn a_locked_row_refuses_writes_until_it_is_free() {
     client.org.lock_row(RowLock {
         id: Some(held.clone()),
         times: 1,
+        during: None,
     });
     let records = json!({"records": [item(&json!({"id": free, "Subject": "a"})), item(&json!({"id": held, "Subject": "a"}))]});
     let (_, results) = client.call(Method::PATCH, "composite/sobjects", &records);
@@ -86,7 +87,10 @@ fn a_locked_row_refuses_writes_until_it_is_free() {
         StatusCode::NO_CONTENT
     );
     client.org.settings.row_lock_status = 500;
-    client.org.lock_row(RowLock { id: None, times: 1 });
+    client.org.lock_row(RowLock {
+        times: 1,
+        ..RowLock::default()
+    });
     assert_eq!(client.refusal(Method::PATCH, &path, &json!({})).0, 500);
 }
 

@@ -8,7 +8,7 @@ use super::clock;
 use super::query::evaluator::Scope;
 use super::query::order::Row;
 use super::request::Parameters;
-use super::schema::{Column, InternalType, ReferenceKey, Schema};
+use super::schema::{Column, InternalType, ReferenceKey};
 use super::store::{Reading, Values};
 use super::users::Principal;
 
@@ -32,9 +32,10 @@ pub(super) struct Rendering {
     fields: Vec<String>,
 }
 
-impl Rendering {
-    /// What the parameters ask for; without `sysparm_fields`, every column of the table.
-    pub(super) fn of(parameters: &Parameters, schema: &Schema, table: &str) -> Self {
+impl ServiceNow {
+    /// What the parameters ask for: the fields of `sysparm_fields`, else those of `sysparm_view`, else every column of
+    /// the table.
+    pub(super) fn rendering(&self, parameters: &Parameters, table: &str) -> Rendering {
         let shown = match parameters
             .get("sysparm_display_value")
             .map(str::to_ascii_lowercase)
@@ -44,24 +45,37 @@ impl Rendering {
             Some("all") => Shown::Both,
             _ => Shown::Stored,
         };
-        let fields = match parameters.get("sysparm_fields") {
-            Some(names) => names
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
+        let listed = |names: &str| {
+            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            names.map(str::to_owned).collect()
+        };
+        let view = parameters
+            .get("sysparm_view")
+            .and_then(|view| self.view(table, view));
+        let fields = match (parameters.get("sysparm_fields"), view) {
+            (Some(names), _) => listed(names),
+            (None, Some(fields)) => fields.to_vec(),
+            (None, None) => self
+                .schema
+                .columns(table)
+                .into_keys()
                 .map(str::to_owned)
                 .collect(),
-            None => schema.columns(table).into_keys().map(str::to_owned).collect(),
         };
-        Self {
+        Rendering {
             shown,
             exclude_links: parameters.flag("sysparm_exclude_reference_link"),
             fields,
         }
     }
-}
 
-impl ServiceNow {
+    /// The fields of a UI view of the table or of its nearest ancestor that has the view.
+    fn view(&self, table: &str, view: &str) -> Option<&[String]> {
+        let of = |name: &str| self.views.get(&(name.to_owned(), view.to_owned()));
+        let found = self.schema.lineage(table).find_map(|one| of(&one.name));
+        found.map(Vec::as_slice)
+    }
+
     /// The row as the user may see it, through the columns of `table` (which may be an ancestor of the row's own).
     /// Fields that do not exist or may not be read are left out.
     pub(super) fn render(
@@ -132,12 +146,15 @@ impl ServiceNow {
         stored: &str,
         rendering: &Rendering,
     ) -> Value {
-        let stored = if column.internal_type == InternalType::Password {
-            ""
-        } else {
-            stored
+        // The stored form of a password is nobody's business; whether there is one is shown by a mask.
+        let (stored, mask) = match column.internal_type {
+            InternalType::Password if !stored.is_empty() => ("", Some("********")),
+            _ => (stored, None),
         };
-        let display = || self.shown_value(principal, row, column, stored);
+        let display = || match mask {
+            Some(mask) => mask.to_owned(),
+            None => self.shown_value(principal, row, column, stored),
+        };
         let link = match &column.internal_type {
             InternalType::Reference { table, key } if !stored.is_empty() && !rendering.exclude_links => {
                 Some(self.link(table, *key, stored))
@@ -165,7 +182,13 @@ impl ServiceNow {
     }
 
     /// A stored value as a person reads it: choice labels, names of referred rows, times in the user's zone.
-    fn shown_value(&self, principal: &Principal, row: Row<'_>, column: &Column, stored: &str) -> String {
+    pub(super) fn shown_value(
+        &self,
+        principal: &Principal,
+        row: Row<'_>,
+        column: &Column,
+        stored: &str,
+    ) -> String {
         if column.internal_type == InternalType::Journal {
             let sys_id = row.1.get("sys_id").map_or("", String::as_str);
             return self.shown_journal(principal, sys_id, column);

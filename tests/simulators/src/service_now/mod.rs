@@ -18,7 +18,9 @@
 
 mod acl;
 mod administer;
+mod aggregate;
 mod answer;
+mod attachments;
 mod automation;
 mod batch;
 mod clock;
@@ -27,14 +29,18 @@ mod errors;
 mod history;
 mod ids;
 mod journal;
+mod multipart;
 mod oauth;
+mod out_of_box;
 mod pagination;
 mod person;
 mod query;
+mod query_access;
 mod records;
 mod request;
 mod rules;
 mod schema;
+mod scripted_rules;
 mod setup;
 mod store;
 mod switches;
@@ -61,7 +67,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::calls::{CallCounts, CallKind};
 use crate::model::{Model, Request, Response, Write};
 use errors::ApiError;
-use request::{Call, Resource};
+use request::{AttachmentPart, Call, Resource};
 use users::Principal;
 
 /// One ServiceNow instance.
@@ -88,6 +94,10 @@ pub struct ServiceNow {
     /// List queries so far, which salts the order of ties.
     requests: u64,
     inner_calls: CallCounts,
+    /// The fields of UI views, by table and view.
+    views: BTreeMap<(String, String), Vec<String>>,
+    /// What attachments hold, by `sys_id`.
+    files: BTreeMap<String, bytes::Bytes>,
 }
 
 impl ServiceNow {
@@ -111,6 +121,8 @@ impl ServiceNow {
             numbers: BTreeMap::new(),
             requests: 0,
             inner_calls: CallCounts::default(),
+            views: BTreeMap::new(),
+            files: BTreeMap::new(),
         };
         instance.describe_standard_schema();
         instance
@@ -135,7 +147,11 @@ impl ServiceNow {
                 version_1,
             } => self.table(call, principal, table, sys_id, version_1, now),
             Resource::Batch => self.batch(call, principal, now),
-            Resource::Token | Resource::Unknown => Err(ApiError::no_resource(call.request.uri().path())),
+            Resource::Stats { table } => self.stats(call, principal, table, now),
+            Resource::Attachment(part) => self.attachment(call, principal, part, now),
+            Resource::Import { .. } | Resource::Token | Resource::Unknown => {
+                Err(ApiError::no_resource(call.request.uri().path()))
+            }
         }
     }
 
@@ -202,6 +218,14 @@ fn kind(call: &Call<'_>) -> CallKind {
         (Resource::Table { .. }, &Method::PUT | &Method::PATCH) => "servicenow.update",
         (Resource::Table { .. }, &Method::DELETE) => "servicenow.delete",
         (Resource::Batch, _) => "servicenow.batch",
+        (Resource::Stats { .. }, _) => "servicenow.aggregate",
+        (Resource::Import { rest: None, .. }, &Method::POST) => "servicenow.import",
+        (Resource::Import { .. }, &Method::POST) => "servicenow.import.multiple",
+        (Resource::Attachment(AttachmentPart::List), _) => "servicenow.attachment.list",
+        (Resource::Attachment(AttachmentPart::Content(_)), _) => "servicenow.attachment.download",
+        (Resource::Attachment(_), &Method::POST) => "servicenow.attachment.upload",
+        (Resource::Attachment(_), &Method::DELETE) => "servicenow.attachment.delete",
+        (Resource::Attachment(_), _) => "servicenow.attachment.get",
         (Resource::Token, _) => "servicenow.token",
         _ => "servicenow.other",
     })

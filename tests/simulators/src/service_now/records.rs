@@ -168,12 +168,14 @@ impl ServiceNow {
             self.log_deletion(author, class, sys_id, &row, now);
         }
         self.put(class, sys_id, None, now);
+        self.remove_files_of(author, class, sys_id, now);
         Ok(())
     }
 
     pub(super) fn put(&mut self, class: &str, sys_id: &str, row: Option<Values>, now: Timestamp) {
         let listed_from = clock::later(now, self.switches.late_commit_seconds);
         self.store.put(class, sys_id, row, now, listed_from);
+        self.follow_script(class, sys_id);
     }
 
     /// Defaults, and what the server fills in by itself.

@@ -74,10 +74,27 @@ pub(super) enum Resource<'a> {
     },
     /// `/api/now[/v1]/batch`.
     Batch,
+    /// `/api/now[/v1]/stats/{table}`.
+    Stats { table: &'a str },
+    /// `/api/now[/v1]/attachment…`.
+    Attachment(AttachmentPart<'a>),
+    /// `/api/now[/v1]/import/{staging table}`, and its `insertMultiple` or the `sys_id` of a row.
+    Import { staging: &'a str, rest: Option<&'a str> },
     /// `/oauth_token.do`.
     Token,
     /// Nothing the simulator has.
     Unknown,
+}
+
+/// What follows `/attachment`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AttachmentPart<'a> {
+    /// Nothing.
+    List,
+    /// A `sys_id`, or one of the words `file` and `upload`.
+    Metadata(&'a str),
+    /// `{sys_id}/file`.
+    Content(&'a str),
 }
 
 impl<'a> Call<'a> {
@@ -116,6 +133,15 @@ impl<'a> Call<'a> {
                 version_1,
             },
             ["batch"] => Resource::Batch,
+            ["stats", table] => Resource::Stats { table },
+            ["attachment"] => Resource::Attachment(AttachmentPart::List),
+            ["attachment", one] => Resource::Attachment(AttachmentPart::Metadata(one)),
+            ["attachment", one, "file"] => Resource::Attachment(AttachmentPart::Content(one)),
+            ["import", staging] => Resource::Import { staging, rest: None },
+            ["import", staging, rest] => Resource::Import {
+                staging,
+                rest: Some(rest),
+            },
             _ => Resource::Unknown,
         }
     }

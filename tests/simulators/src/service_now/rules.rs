@@ -77,6 +77,14 @@ pub struct BusinessRule {
     pub condition: String,
     /// What it does.
     pub action: Action,
+    /// Rules run from the lowest to the highest; those of the same order as they were added.
+    #[serde(default = "usual_order")]
+    pub order: i64,
+}
+
+/// The order that the platform gives a new rule.
+fn usual_order() -> i64 {
+    100
 }
 
 impl BusinessRule {
@@ -89,6 +97,7 @@ impl BusinessRule {
             on: On::InsertOrUpdate,
             condition: String::new(),
             action,
+            order: usual_order(),
         }
     }
 
@@ -192,6 +201,14 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// Adds a rule under the `sys_id` of its row.
+    pub(super) fn add(&mut self, rule_id: &str, rule: BusinessRule) {
+        let at = self
+            .business
+            .partition_point(|(_, other)| other.order <= rule.order);
+        self.business.insert(at, (rule_id.to_owned(), rule));
+    }
+
     pub(super) fn schedule(&mut self, due: Due) {
         let place = self.due.partition_point(|other| other.at <= due.at);
         self.due.insert(place, due);

@@ -49,6 +49,12 @@ impl ServiceNow {
         self.schema.define_choice(choice);
     }
 
+    /// Says which fields `sysparm_view` shows of a table, and of its descendants that lack the view.
+    pub fn define_view(&mut self, table: &str, view: &str, fields: &[&str]) {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        self.views.insert((table.to_owned(), view.to_owned()), fields);
+    }
+
     /// Adds a user with a password and roles (`admin`, `itil`, …) and returns the `sys_id`.
     pub fn add_user(&mut self, user_name: &str, password: &str, roles: &[&str]) -> String {
         let known = self.meta_id("sys_user", &[("user_name", user_name)]);
@@ -132,10 +138,10 @@ impl ServiceNow {
         self.acls.remove(table, field, operation);
     }
 
-    /// Adds a business rule; rules run in the order added.
+    /// Adds a business rule; rules of the same order run as they were added.
     pub fn add_rule(&mut self, rule: BusinessRule) {
         let rule_id = self.ids.next();
-        self.rules.business.push((rule_id, rule));
+        self.rules.add(&rule_id, rule);
     }
 
     /// Takes away the business rules of that name; edits they have due already still happen.

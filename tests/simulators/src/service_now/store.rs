@@ -4,6 +4,7 @@
 //! seen by list queries later, and a read replica that lags.
 
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::clock;
@@ -71,8 +72,9 @@ impl Store {
         sys_id: &str,
         reading: Reading,
     ) -> Option<(&'a str, &'a Values)> {
+        let key = key(sys_id);
         schema.family(table).find_map(|class| {
-            let versions = self.tables.get(class)?.get(sys_id)?;
+            let versions = self.tables.get(class)?.get(key.as_ref())?;
             reading.version(versions).map(|fields| (class, fields))
         })
     }
@@ -98,7 +100,7 @@ impl Store {
 
     /// The last values of a deleted row.
     pub(super) fn last_values(&self, class: &str, sys_id: &str) -> Option<&Values> {
-        let versions = self.tables.get(class)?.get(sys_id)?;
+        let versions = self.tables.get(class)?.get(key(sys_id).as_ref())?;
         versions.iter().rev().find_map(|version| version.fields.as_ref())
     }
 
@@ -115,7 +117,7 @@ impl Store {
             .tables
             .entry(class.to_owned())
             .or_default()
-            .entry(sys_id.to_owned())
+            .entry(key(sys_id).into_owned())
             .or_default();
         let horizon = clock::later(written_at, -KEEP_SECONDS);
         let newest_old = versions
@@ -129,5 +131,14 @@ impl Store {
             written_at,
             listed_from,
         });
+    }
+}
+
+/// What a `sys_id` is kept under: letter case does not tell ids apart, though a row shows its own as it was given.
+fn key(sys_id: &str) -> Cow<'_, str> {
+    if sys_id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(sys_id.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(sys_id)
     }
 }

@@ -11,27 +11,18 @@ use super::ServiceNow;
 use super::acl::Operation;
 use super::answer;
 use super::clock;
-use super::display::Rendering;
 use super::errors::ApiError;
 use super::pagination::Page;
-use super::query::evaluator::Scope;
-use super::query::order::sort;
-use super::query::{EncodedQuery, parse};
+use super::query::order::{Row, sort};
+use super::query_access::Admitted;
 use super::request::Call;
 use super::store::Reading;
-use super::switches::{DeniedTable, InvalidQuery};
+use super::switches::DeniedTable;
 use super::users::Principal;
 use crate::model::Response;
 
 /// Rows of a page where the client names no limit.
 const DEFAULT_LIMIT: usize = 10_000;
-
-/// A query after the instance has looked at it.
-enum Admitted {
-    Run(EncodedQuery),
-    /// It has an invalid part, and the instance answers such queries with nothing.
-    NoRows,
-}
 
 impl ServiceNow {
     /// Answers a request to `/table/{table}` or `/table/{table}/{sys_id}`.
@@ -85,7 +76,7 @@ impl ServiceNow {
             principal,
             table,
             row,
-            &Rendering::of(&call.parameters, &self.schema, table),
+            &self.rendering(&call.parameters, table),
         );
         Ok(answer::json(StatusCode::OK, &json!({"result": shown})))
     }
@@ -106,25 +97,13 @@ impl ServiceNow {
         }
         let parameters = &call.parameters;
         let scope = self.scope(principal, now);
-        let reading = Reading {
-            written_by: self.replica_time(now),
-            listed_by: Some(now),
-        };
-        let matched = match self.admit(&scope, principal, table, self.asked_query(call))? {
-            Admitted::NoRows => Vec::new(),
-            Admitted::Run(query) => {
-                let rows = self.store.rows(&self.schema, table, reading);
-                let matching = rows.filter(|row| scope.matches(&query, *row)).collect();
-                let shuffle = self.switches.shuffles_ties.then_some(self.requests);
-                sort(matching, &query.order, &scope, shuffle)
-            }
-        };
+        let matched = self.matching(call, principal, table, now)?;
         let page = Page {
             total: matched.len(),
             limit: parameters.count("sysparm_limit").unwrap_or(DEFAULT_LIMIT),
             offset: parameters.count("sysparm_offset").unwrap_or(0),
         };
-        let rendering = Rendering::of(parameters, &self.schema, table);
+        let rendering = self.rendering(parameters, table);
         let rows: Vec<Value> = matched
             .into_iter()
             .skip(page.offset)
@@ -154,12 +133,36 @@ impl ServiceNow {
         Ok(response)
     }
 
+    /// The rows that the request's query finds, in its order, before any access rule for rows.
+    pub(super) fn matching<'a>(
+        &'a self,
+        call: &Call<'_>,
+        principal: &'a Principal,
+        table: &'a str,
+        now: Timestamp,
+    ) -> Result<Vec<Row<'a>>, ApiError> {
+        let scope = self.scope(principal, now);
+        let reading = Reading {
+            written_by: self.replica_time(now),
+            listed_by: Some(now),
+        };
+        match self.admit(&scope, principal, table, self.asked_query(call, principal, table))? {
+            Admitted::NoRows => Ok(Vec::new()),
+            Admitted::Run(query) => {
+                let rows = self.store.rows(&self.schema, table, reading);
+                let matching = rows.filter(|row| scope.matches(&query, *row)).collect();
+                let shuffle = self.switches.shuffles_ties.then_some(self.requests);
+                Ok(sort(matching, &query.order, &scope, shuffle))
+            }
+        }
+    }
+
     /// The moment up to which the replica that answers reads is current.
     fn replica_time(&self, now: Timestamp) -> Timestamp {
         clock::later(now, -self.switches.replica_lag_seconds)
     }
 
-    fn check_table_read(&self, principal: &Principal, table: &str) -> Result<(), ApiError> {
+    pub(super) fn check_table_read(&self, principal: &Principal, table: &str) -> Result<(), ApiError> {
         let may = self
             .acls
             .could(&self.schema, &principal.roles, table, None, Operation::Read);
@@ -168,65 +171,6 @@ impl ServiceNow {
             DeniedTable::Forbidden => Err(ApiError::not_authorized()),
             DeniedTable::EmptyPage => Err(ApiError::no_record()),
         }
-    }
-
-    /// `sysparm_query`, or else the `name=value` parameters.
-    fn asked_query(&self, call: &Call<'_>) -> EncodedQuery {
-        if let Some(text) = call.parameters.get("sysparm_query") {
-            return parse(text, self.switches.caret_escape);
-        }
-        let filters = call
-            .parameters
-            .filters()
-            .map(|(name, value)| format!("{name}={value}"));
-        let text = filters.collect::<Vec<_>>().join("^");
-        parse(&text, self.switches.caret_escape)
-    }
-
-    /// Drops what the instance drops: conditions on fields that do not exist or may not be read (where it does not
-    /// refuse them), and those that a query ACL forbids.
-    fn admit(
-        &self,
-        scope: &Scope<'_>,
-        principal: &Principal,
-        table: &str,
-        query: EncodedQuery,
-    ) -> Result<Admitted, ApiError> {
-        let could = |table: &str, field: &str, operation: Operation| {
-            self.acls
-                .could(&self.schema, &principal.roles, table, Some(field), operation)
-        };
-        let valid = |path: &str| {
-            scope
-                .column(table, path)
-                .is_some_and(|(owner, column)| could(owner, &column.name, Operation::Read))
-        };
-        let allowed = |path: &str, operation: Operation| {
-            scope
-                .column(table, path)
-                .is_some_and(|(owner, column)| could(owner, &column.name, operation))
-        };
-        let has_invalid = !query.unreadable.is_empty()
-            || query.conditions().any(|condition| !valid(&condition.field))
-            || query.order.iter().any(|key| !valid(&key.field));
-        match self.switches.invalid_query {
-            InvalidQuery::Forbidden if has_invalid => return Err(ApiError::query_rights()),
-            InvalidQuery::NoRows if has_invalid => return Ok(Admitted::NoRows),
-            _ => {}
-        }
-        let query = query.without(
-            |condition| {
-                let range = condition.operator.is_range();
-                let operation = if range {
-                    Operation::QueryRange
-                } else {
-                    Operation::QueryMatch
-                };
-                valid(&condition.field) && allowed(&condition.field, operation)
-            },
-            |key| valid(&key.field) && allowed(&key.field, Operation::QueryRange),
-        );
-        Ok(Admitted::Run(query))
     }
 }
 

@@ -11,7 +11,6 @@ use super::ServiceNow;
 use super::acl::Operation;
 use super::answer;
 use super::clock;
-use super::display::Rendering;
 use super::errors::ApiError;
 use super::ids::is_sys_id;
 use super::query::order::Row;
@@ -59,7 +58,7 @@ impl ServiceNow {
             .and_then(Value::as_str)
             .filter(|sys_id| is_sys_id(sys_id));
         if let Some(sys_id) = chosen.filter(|_| honours) {
-            values.insert("sys_id".to_owned(), sys_id.to_ascii_lowercase());
+            values.insert("sys_id".to_owned(), sys_id.to_owned());
         }
         let sys_id = self.insert(&Author::api(principal), table, values, now)?;
         let mut response = self.written(call, principal, table, &sys_id, StatusCode::CREATED, now);
@@ -155,7 +154,7 @@ impl ServiceNow {
                 principal,
                 table,
                 row,
-                &Rendering::of(&call.parameters, &self.schema, table),
+                &self.rendering(&call.parameters, table),
             )
         });
         answer::json(status, &json!({"result": shown}))
@@ -192,7 +191,13 @@ impl ServiceNow {
     }
 
     /// `sysparm_input_display_value=true`: labels, names and local times instead of stored values.
-    fn stored_from_display(&self, principal: &Principal, table: &str, column: &Column, text: &str) -> String {
+    pub(super) fn stored_from_display(
+        &self,
+        principal: &Principal,
+        table: &str,
+        column: &Column,
+        text: &str,
+    ) -> String {
         match &column.internal_type {
             InternalType::DateTime => {
                 let typed = clock::parse_stamp(text).and_then(|at| clock::stored_from(&principal.zone, at));

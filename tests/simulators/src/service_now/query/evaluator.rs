@@ -1,21 +1,19 @@
 //! Whether a row matches.
-//!
-//! Text compares as in the database's default collation: letter case and trailing blanks do not count. Numbers
-//! compare as numbers; dates are text that sorts by time. A null has no order, equals only another null, and is
-//! matched by the negations (`!=`, `NOT IN`, `NOT LIKE`), which the platform widens by "or is null".
 
-use rust_decimal::Decimal;
 use std::cmp::Ordering;
-use std::str::FromStr;
 
+use super::comparison::{Comparison, compare, folded};
 use super::order::Row;
 use super::script::{self, Caller};
-use super::{Condition, EncodedQuery, Operator};
+use super::{Condition, EncodedQuery, Operator, Related, Term, calendar};
 use crate::service_now::clock;
 use crate::service_now::schema::{Column, InternalType, ReferenceKey, Schema};
 use crate::service_now::store::{Reading, Store};
 
 pub(in crate::service_now) use super::script::Caller as ScriptCaller;
+
+/// The dynamic filter "Me": as every instance has it, and by name.
+const ME: [&str; 2] = ["90d1921e5f510100a9ad2572f2b477fe", "me"];
 
 /// What conditions are evaluated against.
 #[derive(Debug, Clone)]
@@ -96,12 +94,16 @@ impl<'a> Scope<'a> {
 
     /// Whether the row matches the query.
     pub(in crate::service_now) fn matches(&self, query: &EncodedQuery, row: Row<'_>) -> bool {
-        query.groups.iter().any(|group| {
-            group
-                .all
-                .iter()
-                .all(|any_of| any_of.any.iter().any(|condition| self.holds(condition, row)))
-        })
+        let holds = |term: &Term| match term {
+            Term::Compare(condition) => self.holds(condition, row),
+            Term::Related(related) => self.has_related(related, row),
+            Term::Text(words) => self.holds_words(words, row),
+        };
+        let any = |terms: &[Term]| terms.iter().any(holds);
+        query
+            .groups
+            .iter()
+            .any(|group| group.all.iter().all(|any_of| any(&any_of.any)))
     }
 
     /// The right-hand side of a condition.
@@ -120,81 +122,90 @@ impl<'a> Scope<'a> {
 
     fn holds(&self, condition: &Condition, row: Row<'_>) -> bool {
         let stored = self.value(row, &condition.field);
-        let wanted = self.wanted(condition, row.0);
-        let numeric = self.is_numeric(row.0, &condition.field);
-        test(
-            condition.operator,
-            &stored,
-            &wanted,
-            numeric,
-            || self.value(row, &condition.value),
-            &self.caller,
-        )
-    }
-}
-
-fn test(
-    operator: Operator,
-    stored: &str,
-    wanted: &str,
-    numeric: bool,
-    other_field: impl Fn() -> String,
-    caller: &Caller<'_>,
-) -> bool {
-    let null = stored.is_empty();
-    let ordered =
-        |against: &str| (!(null || numeric && against.is_empty())).then(|| compare(stored, against, numeric));
-    let equal = |against: &str| compare(stored, against, numeric) == Ordering::Equal;
-    let (text, part) = (folded(stored), folded(wanted));
-    match operator {
-        Operator::Equals => equal(wanted),
-        Operator::NotEquals => !equal(wanted),
-        Operator::Less => ordered(wanted) == Some(Ordering::Less),
-        Operator::LessOrEqual => ordered(wanted).is_some_and(Ordering::is_le),
-        Operator::Greater => ordered(wanted) == Some(Ordering::Greater),
-        Operator::GreaterOrEqual => ordered(wanted).is_some_and(Ordering::is_ge),
-        Operator::In => wanted.split(',').any(|one| equal(one.trim())),
-        Operator::NotIn => !wanted.split(',').any(|one| equal(one.trim())),
-        Operator::Like => !null && text.contains(&part),
-        Operator::NotLike => null || !text.contains(&part),
-        Operator::StartsWith => !null && text.starts_with(&part),
-        Operator::EndsWith => !null && text.ends_with(&part),
-        Operator::IsEmpty | Operator::EmptyString => null,
-        Operator::IsNotEmpty => !null,
-        Operator::Anything => true,
-        Operator::Between => wanted
+        // `other_field@day@before@1`, or just the other field.
+        let (other, argument) = condition
+            .value
             .split_once('@')
-            .is_some_and(|(low, high)| within(ordered, low, high)),
-        Operator::SameAs => equal(&other_field()),
-        Operator::NotSameAs => !equal(&other_field()),
-        Operator::GreaterThanField => ordered(&other_field()) == Some(Ordering::Greater),
-        Operator::LessThanField => ordered(&other_field()) == Some(Ordering::Less),
-        Operator::On => on_day(ordered, wanted, caller),
-        Operator::NotOn => !on_day(ordered, wanted, caller),
+            .map_or((condition.value.as_str(), None), |(other, argument)| {
+                (other, Some(argument))
+            });
+        let compare = |wanted: &str| {
+            let comparison = Comparison {
+                stored: &stored,
+                wanted,
+                numeric: self.is_numeric(row.0, &condition.field),
+                caller: &self.caller,
+            };
+            comparison.holds(condition.operator)
+        };
+        match (condition.operator, argument) {
+            (Operator::Relative(trend), _) => {
+                calendar::relative(trend, &stored, &condition.value, &self.caller)
+            }
+            (Operator::DatePart, _) => calendar::date_part(&stored, &condition.value, &self.caller),
+            (Operator::InstanceOf, _) => self.schema.is_a(&stored, &condition.value),
+            (Operator::Dynamic, _) => {
+                ME.iter().any(|me| me.eq_ignore_ascii_case(&condition.value)) && stored == self.caller.sys_id
+            }
+            (Operator::MoreThan, Some(argument)) => {
+                calendar::apart(&stored, &self.value(row, other), argument, true)
+            }
+            (Operator::LessThan, Some(argument)) => {
+                calendar::apart(&stored, &self.value(row, other), argument, false)
+            }
+            (Operator::SameAs, Some(unit)) => {
+                calendar::same_unit(&stored, &self.value(row, other), unit, &self.caller)
+            }
+            (Operator::NotSameAs, Some(unit)) => {
+                !calendar::same_unit(&stored, &self.value(row, other), unit, &self.caller)
+            }
+            (
+                Operator::SameAs
+                | Operator::NotSameAs
+                | Operator::GreaterThanField
+                | Operator::GreaterOrEqualsField
+                | Operator::LessThanField
+                | Operator::LessOrEqualsField,
+                _,
+            ) => compare(&self.value(row, &condition.value)),
+            // Each end of these may be a script of its own.
+            (Operator::Between | Operator::On | Operator::NotOn, _) => compare(&condition.value),
+            _ => compare(&self.wanted(condition, row.0)),
+        }
     }
-}
 
-fn within(ordered: impl Fn(&str) -> Option<Ordering>, low: &str, high: &str) -> bool {
-    ordered(low).is_some_and(Ordering::is_ge) && ordered(high).is_some_and(Ordering::is_le)
-}
-
-/// `Today@javascript:gs.beginningOfToday()@javascript:gs.endOfToday()`: a label, then the first and last second.
-fn on_day(ordered: impl Fn(&str) -> Option<Ordering>, wanted: &str, caller: &Caller<'_>) -> bool {
-    let mut parts = wanted.split('@').skip(1).map(|part| script::value(part, caller));
-    match (parts.next(), parts.next()) {
-        (Some(first), Some(last)) => within(ordered, &first, &last),
-        _ => false,
+    /// Whether as many rows as asked for stand in that relation to this one.
+    fn has_related(&self, related: &Related, row: Row<'_>) -> bool {
+        let own = self.value(row, &related.field);
+        let rows = self.store.rows(self.schema, &related.table, Reading::NEWEST);
+        let fits = |other: &Row<'_>| {
+            self.value(*other, &related.related_field) == own && self.matches(&related.query, *other)
+        };
+        let found = if own.is_empty() {
+            0
+        } else {
+            rows.filter(fits).count()
+        };
+        let ordering = found.cmp(&related.count);
+        match related.operator {
+            Operator::Equals => ordering.is_eq(),
+            Operator::NotEquals => ordering.is_ne(),
+            Operator::Less => ordering.is_lt(),
+            Operator::LessOrEqual => ordering.is_le(),
+            Operator::Greater => ordering.is_gt(),
+            _ => ordering.is_ge(),
+        }
     }
-}
 
-/// Orders two stored values, as numbers where both are.
-pub(in crate::service_now) fn compare(one: &str, other: &str, numeric: bool) -> Ordering {
-    if numeric && let (Ok(one), Ok(other)) = (Decimal::from_str(one), Decimal::from_str(other)) {
-        return one.cmp(&other);
+    /// A search for words: each must stand somewhere in the row.
+    fn holds_words(&self, words: &str, (_, values): Row<'_>) -> bool {
+        let text: Vec<String> = values.values().map(|value| folded(value)).collect();
+        let found = |word: &str| text.iter().any(|value| value.contains(word));
+        folded(words).split_whitespace().all(found)
     }
-    folded(one).cmp(&folded(other))
-}
 
-fn folded(text: &str) -> String {
-    text.trim_end_matches(' ').to_lowercase()
+    /// Orders two values of a field as the database would.
+    pub(in crate::service_now) fn order(&self, table: &str, path: &str, one: &str, other: &str) -> Ordering {
+        compare(one, other, self.is_numeric(table, path))
+    }
 }

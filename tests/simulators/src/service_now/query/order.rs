@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::OrderBy;
-use super::evaluator::{Scope, compare};
+use super::comparison::compare;
+use super::evaluator::Scope;
 use crate::service_now::ids::mix;
 use crate::service_now::store::Values;
 

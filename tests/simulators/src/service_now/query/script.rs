@@ -2,7 +2,7 @@
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, ToSpan};
+use jiff::{Span, Timestamp};
 
 use crate::service_now::clock;
 
@@ -39,8 +39,13 @@ fn run(name: &str, arguments: &[&str], caller: &Caller<'_>) -> Option<String> {
     let count = arguments
         .first()
         .and_then(|argument| argument.parse::<i64>().ok());
-    let day_start = |days: i64| back(now, days.days()).map(|at| at.date().at(0, 0, 0, 0));
-    let day_end = |days: i64| back(now, days.days()).map(|at| at.date().at(23, 59, 59, 0));
+    let days_ago = |days: i64| back(now, Span::new().try_days(days));
+    let hours_ago = |hours: i64| back(now, Span::new().try_hours(hours));
+    let minutes_ago = |minutes: i64| back(now, Span::new().try_minutes(minutes));
+    let months_ago = |months: i64| back(now, Span::new().try_months(months));
+    let day_start = |days: i64| days_ago(days).map(|at| at.date().at(0, 0, 0, 0));
+    let day_end = |days: i64| days_ago(days).map(|at| at.date().at(23, 59, 59, 0));
+    let month = now.date().first_of_month();
     let at = match (name, count) {
         ("getUserID", _) => return Some(caller.sys_id.to_owned()),
         ("getUserName", _) => return Some(caller.user_name.to_owned()),
@@ -51,10 +56,24 @@ fn run(name: &str, arguments: &[&str], caller: &Caller<'_>) -> Option<String> {
         ("endOfYesterday", _) => day_end(1),
         ("daysAgoStart", Some(days)) => day_start(days),
         ("daysAgoEnd", Some(days)) => day_end(days),
-        ("daysAgo", Some(days)) => back(now, days.days()),
-        ("hoursAgo", Some(hours)) => back(now, hours.hours()),
-        ("hoursAgoStart", Some(hours)) => back(now, hours.hours()).map(|at| at.date().at(at.hour(), 0, 0, 0)),
-        ("minutesAgo", Some(minutes)) => back(now, minutes.minutes()),
+        ("daysAgo", Some(days)) => days_ago(days),
+        ("hoursAgo", Some(hours)) => hours_ago(hours),
+        ("hoursAgoStart", Some(hours)) => hours_ago(hours).map(|at| at.date().at(at.hour(), 0, 0, 0)),
+        ("hoursAgoEnd", Some(hours)) => hours_ago(hours).map(|at| at.date().at(at.hour(), 59, 59, 0)),
+        ("minutesAgo" | "minutesAgoStart" | "minutesAgoEnd", Some(minutes)) => minutes_ago(minutes),
+        ("monthsAgo", Some(months)) => months_ago(months),
+        ("monthsAgoStart", Some(months)) => {
+            months_ago(months).map(|at| at.date().first_of_month().at(0, 0, 0, 0))
+        }
+        ("monthsAgoEnd", Some(months)) => {
+            months_ago(months).map(|at| at.date().last_of_month().at(23, 59, 59, 0))
+        }
+        ("beginningOfTomorrow", _) => day_start(-1),
+        ("endOfTomorrow", _) => day_end(-1),
+        ("beginningOfThisMonth", _) => Some(month.at(0, 0, 0, 0)),
+        ("endOfThisMonth", _) => Some(month.last_of_month().at(23, 59, 59, 0)),
+        ("beginningOfThisYear", _) => Some(now.date().first_of_year().at(0, 0, 0, 0)),
+        ("endOfThisYear", _) => Some(now.date().last_of_year().at(23, 59, 59, 0)),
         // Unlike plain text, which is UTC, this is in the caller's time zone.
         ("dateGenerate", _) => generated(arguments),
         _ => None,
@@ -62,8 +81,8 @@ fn run(name: &str, arguments: &[&str], caller: &Caller<'_>) -> Option<String> {
     clock::stored_from(caller.zone, at?)
 }
 
-fn back(now: DateTime, span: Span) -> Option<DateTime> {
-    now.checked_sub(span).ok()
+fn back(now: DateTime, span: Result<Span, jiff::Error>) -> Option<DateTime> {
+    now.checked_sub(span.ok()?).ok()
 }
 
 fn generated(arguments: &[&str]) -> Option<DateTime> {
@@ -102,6 +121,15 @@ mod tests {
             run_at(&utc, "javascript:gs.daysAgoStart(2)"),
             "2026-11-20 00:00:00"
         );
+        assert_eq!(
+            run_at(&utc, "javascript:gs.endOfThisMonth()"),
+            "2026-11-30 23:59:59"
+        );
+        assert_eq!(
+            run_at(&utc, "javascript:gs.monthsAgoStart(1)"),
+            "2026-10-01 00:00:00"
+        );
+        assert_eq!(run_at(&utc, "javascript:gs.daysAgo(9223372036854775807)"), "");
         assert_eq!(run_at(&utc, "javascript:gs.unknownThing()"), "");
     }
 

@@ -96,6 +96,11 @@ impl ChoiceMode {
         }
     }
 
+    /// Whether there is a list at all.
+    pub fn is_list(self) -> bool {
+        self != Self::None
+    }
+
     /// Whether a value outside the list is refused.
     pub fn restricts(self) -> bool {
         matches!(self, Self::WithNone | Self::WithoutNone)

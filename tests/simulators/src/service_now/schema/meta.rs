@@ -26,7 +26,9 @@ pub(in crate::service_now) fn table_row(table: &Table, super_class: &str) -> Val
 /// The `sys_dictionary` row that stands for a whole table.
 pub(in crate::service_now) fn collection_row(table: &Table) -> Values {
     let whole = Column::new("", InternalType::Collection, 0).label(&table.label);
-    column_row(&table.name, &whole)
+    let mut row = column_row(&table.name, &whole);
+    row.insert("attributes".to_owned(), table.attributes.clone());
+    row
 }
 
 /// The `sys_dictionary` row of one column of a table.

@@ -1,13 +1,15 @@
 //! Tables, their columns and their choices, with single inheritance between tables.
 //!
 //! - `column`: what one `sys_dictionary` or `sys_choice` row says.
-//! - `standard`, `choices`: the tables and choice lists every instance has, as far as the simulator carries them.
+//! - `standard`, `platform`, `choices`: the tables and choice lists every instance has, as far as the simulator
+//!   carries them: those of people and their work, those of the platform itself.
 //! - `meta`: the same facts told as rows of `sys_db_object`, `sys_dictionary` and `sys_choice`, which answer the
 //!   Table API like any other row.
 
 mod choices;
 mod column;
 pub(super) mod meta;
+mod platform;
 mod standard;
 
 pub use column::{Choice, ChoiceMode, Column, InternalType, ReferenceKey};
@@ -25,7 +27,11 @@ pub struct Table {
     pub extends: Option<String>,
     /// Prefix of the numbers the server makes for new rows, where the table has a `number`.
     pub number_prefix: Option<String>,
+    /// `attributes` of the dictionary row for the whole table, such as `no_audit_delete=true`.
+    pub attributes: String,
     columns: BTreeMap<String, Column>,
+    /// Inherited columns as `sys_dictionary_override` changes them for this table and its descendants.
+    overrides: BTreeMap<String, Column>,
 }
 
 impl Table {
@@ -49,7 +55,9 @@ impl Table {
             label: label.to_owned(),
             extends,
             number_prefix: None,
+            attributes: String::new(),
             columns: BTreeMap::new(),
+            overrides: BTreeMap::new(),
         }
     }
 
@@ -74,6 +82,19 @@ impl Table {
     pub fn numbered(mut self, prefix: &str) -> Self {
         self.number_prefix = Some(prefix.to_owned());
         self
+    }
+
+    /// The same table with dictionary attributes, such as `no_audit_delete=true`.
+    #[must_use]
+    pub fn attributes(mut self, attributes: &str) -> Self {
+        attributes.clone_into(&mut self.attributes);
+        self
+    }
+
+    /// Whether the dictionary gives the whole table this attribute.
+    pub fn has_attribute(&self, name: &str) -> bool {
+        let mut attributes = self.attributes.split(',').map(str::trim);
+        attributes.any(|one| one == name || one.strip_prefix(name).is_some_and(|rest| rest == "=true"))
     }
 
     /// The columns the table itself defines; inherited ones are not among them.
@@ -124,6 +145,18 @@ impl Schema {
         true
     }
 
+    /// Changes a column for a table that inherits it; false where it has no such column.
+    pub fn override_column(&mut self, table: &str, element: &str, change: impl FnOnce(&mut Column)) -> bool {
+        let Some(mut column) = self.column(table, element).cloned() else {
+            return false;
+        };
+        change(&mut column);
+        if let Some(table) = self.tables.get_mut(table) {
+            table.overrides.insert(element.to_owned(), column);
+        }
+        true
+    }
+
     /// Adds a choice.
     pub fn define_choice(&mut self, choice: Choice) {
         self.choices.push(choice);
@@ -155,7 +188,7 @@ impl Schema {
     /// An active column of the table, its own or inherited.
     pub fn column(&self, table: &str, name: &str) -> Option<&Column> {
         self.lineage(table)
-            .find_map(|one| one.columns.get(name))
+            .find_map(|one| one.overrides.get(name).or_else(|| one.columns.get(name)))
             .filter(|column| column.active)
     }
 
@@ -163,7 +196,7 @@ impl Schema {
     pub fn columns<'a>(&'a self, table: &'a str) -> BTreeMap<&'a str, &'a Column> {
         let mut all = BTreeMap::new();
         for one in self.lineage(table) {
-            for column in one.columns.values() {
+            for column in one.overrides.values().chain(one.columns.values()) {
                 all.entry(column.name.as_str()).or_insert(column);
             }
         }

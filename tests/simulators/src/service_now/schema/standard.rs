@@ -1,5 +1,6 @@
 //! The tables of a fresh instance that an integration meets.
 
+use super::platform;
 use super::{ChoiceMode, Column, InternalType, ReferenceKey, Schema, Table};
 
 /// The columns every base table carries. The server alone writes them.
@@ -36,7 +37,10 @@ pub(super) fn schema() -> Schema {
         sys_properties(),
         sys_audit_delete(),
         sys_journal_field(),
-    ] {
+    ]
+    .into_iter()
+    .chain(platform::tables())
+    {
         schema.define(table);
     }
     super::choices::define(&mut schema);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use jiff::Timestamp;
 use syncflow_simulators::front::{Authority, Door, Front, system_clock};
 use syncflow_simulators::quickstart::{self, SERVICE_NOW_PASSWORD, SERVICE_NOW_USER};
 use syncflow_simulators::salesforce::{CLIENT_ID, CLIENT_SECRET, INTEGRATION_PASSWORD, INTEGRATION_USER};
@@ -51,6 +52,9 @@ enum Seed {
     Empty,
     /// A few hundred cases and incidents for examples/quickstart
     Quickstart,
+    /// The users, groups, problems and log entries of a developer instance, which suites written for one count on; the
+    /// administrator is admin / admin
+    OutOfBox,
 }
 
 #[tokio::main]
@@ -78,10 +82,17 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
         std::fs::write(path, authority.certificate_pem()).map_err(|error| cannot_write(path, &error))?;
     }
     let mut org = quickstart::salesforce().map_err(io::Error::other)?;
-    let mut instance = quickstart::service_now(&service_now_door.base_url());
+    // An instance calls itself by its https address wherever it has one, as those of the vendor do.
+    let instance_url = service_now_door
+        .tls_url()
+        .unwrap_or_else(|| service_now_door.base_url());
+    let mut instance = quickstart::service_now(&instance_url);
     if arguments.seed == Seed::Quickstart {
         quickstart::seed_cases(&mut org, 300).map_err(io::Error::other)?;
         quickstart::seed_incidents(&mut instance, 300).map_err(io::Error::other)?;
+    }
+    if arguments.seed == Seed::OutOfBox {
+        instance.load_out_of_box_data("admin", Timestamp::now());
     }
     let salesforce = salesforce_door.serve(Simulator::new(org), system_clock());
     let service_now = service_now_door.serve(Simulator::new(instance), system_clock());

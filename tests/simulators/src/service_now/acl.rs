@@ -126,6 +126,8 @@ impl Acls {
             "sys_journal_field",
             "sys_user",
             "sys_user_group",
+            "sys_metadata",
+            "sys_dictionary_override",
         ] {
             for operation in [Operation::Create, Operation::Write, Operation::Delete] {
                 rules.push(Acl::row(table, operation, admin()));

@@ -6,13 +6,17 @@
 )]
 
 mod access;
+mod aggregates;
+mod attachments;
 mod automation;
 mod batch;
 mod grants;
 mod hazards;
 mod keyset;
+mod queries;
 mod reading;
 mod schema;
+mod scripted_rules;
 mod signing_in;
 mod writing;
 

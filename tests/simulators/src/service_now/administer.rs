@@ -16,6 +16,11 @@
 //! | `policy` | a [`DataPolicy`] |
 //! | `expireTokens`, `revokeTokens` | anything |
 //! | `create` | `{table, fields, user}`: a row made by a person; answers `{sysId}` |
+//! | `habit`, `clearHabits` | `{calls, skip?, times?, percent?, switches}`: switches for those calls only; anything |
+//! | `view` | `{table, view, fields}` |
+//! | `overrideColumn` | `{table, element, mandatory?, readOnly?, defaultValue?}` |
+//! | `transformMap` | a [`TransformMap`] |
+//! | `outOfBoxData` | `{password}`: the data of a developer instance |
 //! | `innerCalls` | anything; answers the calls made inside batches, by kind |
 
 use jiff::Timestamp;
@@ -25,8 +30,10 @@ use serde_json::{Value, json};
 
 use super::ServiceNow;
 use super::acl::{Acl, Operation};
+use super::habits::{Habit, changed};
 use super::rules::{BusinessRule, DataPolicy};
 use super::schema::{Choice, ChoiceMode, Column, InternalType, Table};
+use super::setup::TransformMap;
 use crate::model::{AdminError, Fields};
 
 #[derive(Deserialize)]
@@ -135,6 +142,30 @@ struct CreateBody {
     user: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewBody {
+    table: String,
+    view: String,
+    fields: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OverrideBody {
+    table: String,
+    element: String,
+    mandatory: Option<bool>,
+    read_only: Option<bool>,
+    default_value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    password: String,
+}
+
 impl ServiceNow {
     /// Performs one action of the admin door.
     pub(super) fn perform(
@@ -209,6 +240,18 @@ impl ServiceNow {
                 let CreateBody { table, fields, user } = read(body)?;
                 return Ok(json!({"sysId": self.create_as_person(&table, &fields, now, &user)?}));
             }
+            "habit" => {
+                self.add_habit(Habit::read(body).map_err(|error| AdminError::Invalid(error.to_string()))?)
+            }
+            "clearHabits" => self.clear_habits(),
+            "view" => {
+                let ViewBody { table, view, fields } = read(body)?;
+                let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+                self.define_view(&table, &view, &fields);
+            }
+            "overrideColumn" => self.override_by(read(body)?)?,
+            "transformMap" => self.add_transform_map(&read::<TransformMap>(body)?),
+            "outOfBoxData" => self.load_out_of_box_data(&read::<PasswordBody>(body)?.password, now),
             "innerCalls" => return Ok(json!(self.inner_calls())),
             _ => return Err(AdminError::UnknownAction(action.to_owned())),
         }
@@ -217,15 +260,25 @@ impl ServiceNow {
 
     fn change_switches(&mut self, body: &Value) -> Result<Value, AdminError> {
         let invalid = |error: serde_json::Error| AdminError::Invalid(error.to_string());
-        let mut all = serde_json::to_value(&self.switches).map_err(invalid)?;
         let changes = body
             .as_object()
             .ok_or_else(|| AdminError::Invalid("switches are an object".to_owned()))?;
-        for (name, value) in changes {
-            all[name.as_str()] = value.clone();
-        }
-        self.switches = serde_json::from_value(all.clone()).map_err(invalid)?;
-        Ok(all)
+        self.switches = changed(&self.switches, changes).map_err(invalid)?;
+        serde_json::to_value(&self.switches).map_err(invalid)
+    }
+
+    fn override_by(&mut self, asked: OverrideBody) -> Result<(), AdminError> {
+        let known = self.override_column(&asked.table, &asked.element, |column| {
+            column.mandatory = asked.mandatory.unwrap_or(column.mandatory);
+            column.read_only = asked.read_only.unwrap_or(column.read_only);
+            if let Some(value) = asked.default_value {
+                column.default_value = value;
+            }
+        });
+        known.then_some(()).ok_or(AdminError::UnknownField {
+            object: asked.table,
+            field: asked.element,
+        })
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Ruled {
 impl ServiceNow {
     /// Runs the async rules whose moment has come, each as an edit of its own at its own moment.
     pub(super) fn run_due_rules(&mut self, now: Timestamp) {
+        self.run_due_imports(now);
+        self.close_resolved(now);
         while let Some(due) = self.rules.next_due(now) {
             let Some((_, row)) = self
                 .store
@@ -44,6 +46,7 @@ impl ServiceNow {
         class: &str,
         before: Option<&Values>,
         row: Values,
+        notes: &Values,
         now: Timestamp,
     ) -> Result<Ruled, ApiError> {
         let mut ruled = Ruled {
@@ -65,11 +68,13 @@ impl ServiceNow {
             ruled.by_rule.push((rule.name.clone(), changes));
         }
         let mut derived = ruled.row.clone();
+        self.resume_for_caller(author, class, before, &mut derived, notes);
         derive(&self.schema, class, before, &mut derived, &clock::stamp(now));
         let changes = differences(&ruled.row, &derived);
         ruled.row = derived;
         ruled.by_rule.push(("platform".to_owned(), changes));
         ruled.by_rule.retain(|(_, changes)| !changes.is_empty());
+        self.check_state_model(author, class, before, &ruled.row, notes)?;
         self.check_policies(author, class, before, &ruled.row, now)?;
         Ok(ruled)
     }

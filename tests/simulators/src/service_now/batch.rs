@@ -42,16 +42,22 @@ impl ServiceNow {
             return Err(ApiError::unreadable("rest_requests is missing"));
         };
         let inners: Vec<Inner> = asked.iter().map(inner).collect::<Result<_, _>>()?;
-        let cost = self.switches.batch_inner_millis;
         let mut used = 0;
         let (mut serviced, mut unserviced) = (Vec::new(), Vec::new());
+        let mut cancelled = false;
         for one in inners {
-            if used + cost > QUOTA_MILLIS {
-                unserviced.push(one.id);
-                continue;
+            let kind = super::kind(&Call::of(&one.request));
+            let served = self.by_habit(kind, |instance| {
+                let cost = instance.switches.batch_inner_millis;
+                // The transaction ends with the first request that does not fit: the later ones are not tried.
+                cancelled |= used + cost > QUOTA_MILLIS;
+                used += cost;
+                (!cancelled).then(|| instance.serve_inner(&one, principal, cost, now))
+            });
+            match served {
+                Some(served) => serviced.push(served),
+                None => unserviced.push(one.id),
             }
-            used += cost;
-            serviced.push(self.serve_inner(&one, principal, cost, now));
         }
         let answer = json!({
             "batch_request_id": text_of(body.get("batch_request_id")),

@@ -149,6 +149,12 @@ impl ApiError {
         )
     }
 
+    /// No thread is free for the request (recalled from no source but the status).
+    pub(super) fn too_many_requests() -> Self {
+        let detail = Some("Maximum number of concurrent requests exceeded");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+    }
+
     /// The error as a response.
     pub(super) fn response(&self) -> Response {
         let body = json!({

@@ -20,6 +20,20 @@ const BOOKKEEPING: [&str; 5] = [
 ];
 
 impl ServiceNow {
+    /// Whether deletions from the table are logged: `glide.db.audit.ignore.delete` and the dictionary attribute
+    /// `no_audit_delete` leave tables out (ServiceNow docs: available system properties, dictionary attributes).
+    pub(super) fn logs_deletions_of(&self, class: &str) -> bool {
+        let ignored = self.property("glide.db.audit.ignore.delete");
+        let exempt = self
+            .schema
+            .lineage(class)
+            .any(|table| table.has_attribute("no_audit_delete"));
+        self.switches.audits_deletes
+            && class != "sys_audit_delete"
+            && !exempt
+            && !ignored.split(',').any(|one| one.trim() == class)
+    }
+
     pub(super) fn log_deletion(
         &mut self,
         author: &Author,

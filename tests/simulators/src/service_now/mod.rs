@@ -5,16 +5,32 @@
 //! | `schema/` | tables, columns, choices, inheritance; the same told as rows of the tables that describe it |
 //! | `store`, `records`, `values` | rows and their versions; how a write becomes a row; what becomes of a value |
 //! | `rules`, `automation` | business rules, data policies, derived values, and running them |
+//! | `scripted_rules`, `state_model` | rules that clients write; what applications demand of a task's state |
 //! | `journal` | `comments` and `work_notes` |
 //! | `history` | who wrote what: the oracle's record, and `sys_audit_delete` |
-//! | `query/` | encoded queries: parser, evaluator, order |
+//! | `query/`, `query_access` | encoded queries: parser, evaluator, order; what is dropped of one |
 //! | `table_api`, `table_write`, `display`, `pagination` | the Table API |
-//! | `batch` | the Batch API |
+//! | `batch`, `aggregate`, `attachments` (with `multipart`), `import_sets` | the other APIs |
 //! | `users`, `oauth`, `acl` | who calls, and what they may do |
-//! | `traffic` | session queues, rate limits |
+//! | `traffic` | session queues, threads, rate limits |
 //! | `request`, `answer`, `errors` | HTTP taken apart and put together |
-//! | `switches` | behaviours no source settles, and hazards |
+//! | `switches`, `habits` | behaviours no source settles, and hazards; the same for some calls only |
 //! | `setup`, `person`, `administer` | the back door: what tests set up and people do, from code and as JSON |
+//! | `out_of_box` | the data of a developer instance, for suites that count on it |
+//!
+//! Recalled without a source, and so switches where clients could care, or details that none of them reads:
+//!
+//! - a no-op update moves no stamp (`no_op_update_bumps`); long text is cut (`long_text`); fields that may not be
+//!   written are dropped (`unwritable_field`); ISO 8601 times are not read (`parses_iso_times`); `^^` is no escape
+//!   (`caret_escape`); four-byte characters are kept (`drops_four_byte_characters`);
+//! - 429 for want of a thread carries no headers, and its wording; the session queue's depth of 10;
+//! - the answer to a second row under one `sys_id` (403, "Error during insert of …"); 415, 406 and 405 and their
+//!   wording; the wording of refused attachments, and that an attachment leaves its record's stamps alone;
+//! - how a journal field is shown (each entry under "time - user (label)"), and that its stored value is empty;
+//! - that negations in queries find rows without a value, and that text compares without regard to case;
+//! - that a coalesce field without a value inserts, and "No field values changed" for a row that changes nothing;
+//! - that a deletion takes the record's attachments along;
+//! - which words `123TEXTQUERY321` finds: here every word anywhere in the row.
 
 mod acl;
 mod administer;
@@ -26,8 +42,10 @@ mod batch;
 mod clock;
 mod display;
 mod errors;
+mod habits;
 mod history;
 mod ids;
+mod import_sets;
 mod journal;
 mod multipart;
 mod oauth;
@@ -42,6 +60,7 @@ mod rules;
 mod schema;
 mod scripted_rules;
 mod setup;
+mod state_model;
 mod store;
 mod switches;
 mod table_api;
@@ -53,11 +72,14 @@ mod users;
 mod values;
 
 pub use acl::{Acl, Grant, Operation};
+pub use habits::Habit;
 pub use rules::{Action, BusinessRule, DataPolicy, On, When};
 pub use schema::{Choice, ChoiceMode, Column, InternalType, ReferenceKey, Schema, Table};
+pub use setup::{FieldMap, TransformMap};
 pub use store::Values;
 pub use switches::{
-    AssertionAudience, ChosenSysId, DeniedTable, InvalidQuery, RateLimit, SessionQueue, Switches,
+    AssertionAudience, Availability, ChosenSysId, DeniedTable, InvalidQuery, LongText, RateLimit, Semaphores,
+    SessionQueue, Switches, UnwritableField,
 };
 
 use http::Method;
@@ -98,6 +120,8 @@ pub struct ServiceNow {
     views: BTreeMap<(String, String), Vec<String>>,
     /// What attachments hold, by `sys_id`.
     files: BTreeMap<String, bytes::Bytes>,
+    pending_imports: Vec<import_sets::PendingImport>,
+    habits: habits::Habits,
 }
 
 impl ServiceNow {
@@ -123,6 +147,8 @@ impl ServiceNow {
             inner_calls: CallCounts::default(),
             views: BTreeMap::new(),
             files: BTreeMap::new(),
+            pending_imports: Vec::new(),
+            habits: habits::Habits::default(),
         };
         instance.describe_standard_schema();
         instance
@@ -149,9 +175,8 @@ impl ServiceNow {
             Resource::Batch => self.batch(call, principal, now),
             Resource::Stats { table } => self.stats(call, principal, table, now),
             Resource::Attachment(part) => self.attachment(call, principal, part, now),
-            Resource::Import { .. } | Resource::Token | Resource::Unknown => {
-                Err(ApiError::no_resource(call.request.uri().path()))
-            }
+            Resource::Import { staging, rest } => self.import(call, principal, staging, rest, now),
+            Resource::Token | Resource::Unknown => Err(ApiError::no_resource(call.request.uri().path())),
         }
     }
 
@@ -185,13 +210,19 @@ impl Model for ServiceNow {
             .uri()
             .path_and_query()
             .map_or(0, |address| address.as_str().len());
-        let mut response = if address > self.switches.longest_address {
-            traffic::address_too_long()
-        } else if self.session_overflows(&call, now) {
-            traffic::swallowed()
-        } else {
-            self.respond(&call, now)
-        };
+        let mut response = self.by_habit(kind(&call), |instance| {
+            if let Some(page) = traffic::unavailable(instance.switches.availability) {
+                page
+            } else if address > instance.switches.longest_address {
+                traffic::address_too_long()
+            } else if instance.session_overflows(&call, now) {
+                traffic::swallowed()
+            } else if instance.semaphores_overflow(now) {
+                ApiError::too_many_requests().response()
+            } else {
+                instance.respond(&call, now)
+            }
+        });
         if call.method == Method::HEAD {
             response = response.map(|_| bytes::Bytes::new());
         }

@@ -37,6 +37,7 @@ impl ServiceNow {
             actor: Actor::Person(user.to_owned()),
             principal,
             bypasses_rules: false,
+            keeps_stamps: false,
         }
     }
 
@@ -107,7 +108,7 @@ impl ServiceNow {
         }
         match take(column, text, &[], &self.switches) {
             Taken::Set(value) => Ok(value),
-            Taken::Dropped => Err(AdminError::Invalid(format!(
+            Taken::Dropped | Taken::TooLong => Err(AdminError::Invalid(format!(
                 "{table}.{} of type {} cannot hold that value",
                 column.name,
                 column.internal_type.name()

@@ -54,7 +54,10 @@ impl ServiceNow {
             principal,
         };
         let has_invalid = access.drop_invalid(table, &mut query);
+        let returns_nothing =
+            || has_invalid && self.property("glide.invalid_query.returns_no_rows") == "true";
         match self.switches.invalid_query {
+            InvalidQuery::Ignored if returns_nothing() => return Ok(Admitted::NoRows),
             InvalidQuery::Forbidden if has_invalid => return Err(ApiError::query_rights()),
             InvalidQuery::NoRows if has_invalid => return Ok(Admitted::NoRows),
             _ => {}

@@ -21,6 +21,8 @@ pub(super) struct Author {
     pub(super) principal: Principal,
     /// Seeded data is history: no rule, policy or derivation looks at it.
     pub(super) bypasses_rules: bool,
+    /// System fields are not stamped: they stay, or become what the write says.
+    pub(super) keeps_stamps: bool,
 }
 
 impl Author {
@@ -30,6 +32,7 @@ impl Author {
             actor,
             principal: principal.clone(),
             bypasses_rules: false,
+            keeps_stamps: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl Author {
             actor,
             principal: Principal::system(),
             bypasses_rules: false,
+            keeps_stamps: false,
         }
     }
 }
@@ -58,7 +62,7 @@ impl ServiceNow {
         let sys_id = chosen.unwrap_or_else(|| self.ids.next());
         let mut row = self.fresh_row(author, class, &sys_id, &stamp);
         row.extend(values);
-        let Ruled { mut row, by_rule } = self.run_rules(author, class, None, row, now)?;
+        let Ruled { mut row, by_rule } = self.run_rules(author, class, None, row, &notes, now)?;
         let display = self.display_value(class, &row);
         if self
             .store
@@ -76,8 +80,8 @@ impl ServiceNow {
             ("sys_updated_by", user_name),
             ("sys_mod_count", "0".to_owned()),
         ] {
-            // Only seeded rows bring their own.
-            if !author.bypasses_rules || row.get(column).is_none_or(String::is_empty) {
+            let brings_own = author.bypasses_rules || author.keeps_stamps;
+            if !brings_own || row.get(column).is_none_or(String::is_empty) {
                 row.insert(column.to_owned(), value);
             }
         }
@@ -106,7 +110,8 @@ impl ServiceNow {
             .ok_or_else(ApiError::no_record)?;
         let mut row = current.clone();
         row.extend(values);
-        if differences(&current, &row).is_empty() && notes.is_empty() && !self.switches.no_op_update_bumps {
+        let changes = author.keeps_stamps || self.switches.no_op_update_bumps;
+        if !changes && differences(&current, &row).is_empty() && notes.is_empty() {
             self.record(
                 author,
                 WriteKind::Updated,
@@ -118,7 +123,7 @@ impl ServiceNow {
             );
             return Ok(());
         }
-        let Ruled { mut row, by_rule } = self.run_rules(author, class, Some(&current), row, now)?;
+        let Ruled { mut row, by_rule } = self.run_rules(author, class, Some(&current), row, &notes, now)?;
         if self.breaks_uniqueness(class, sys_id, &row) {
             return Err(ApiError::database(
                 "update",
@@ -126,13 +131,14 @@ impl ServiceNow {
                 &self.display_value(class, &row),
             ));
         }
-        let count = row
-            .get("sys_mod_count")
-            .and_then(|count| count.parse::<u64>().ok())
-            .unwrap_or(0);
-        row.insert("sys_mod_count".to_owned(), (count + 1).to_string());
-        row.insert("sys_updated_on".to_owned(), clock::stamp(now));
-        row.insert("sys_updated_by".to_owned(), author.principal.user_name.clone());
+        if !author.keeps_stamps {
+            let count = row
+                .get("sys_mod_count")
+                .and_then(|count| count.parse::<u64>().ok());
+            row.insert("sys_mod_count".to_owned(), (count.unwrap_or(0) + 1).to_string());
+            row.insert("sys_updated_on".to_owned(), clock::stamp(now));
+            row.insert("sys_updated_by".to_owned(), author.principal.user_name.clone());
+        }
         let mut changed = differences(&current, &without_rules(&row, &by_rule));
         changed.extend(differences(&Values::new(), &notes));
         self.record(author, WriteKind::Updated, class, sys_id, changed, by_rule, now);
@@ -164,7 +170,7 @@ impl ServiceNow {
             Vec::new(),
             now,
         );
-        if self.switches.audits_deletes && class != "sys_audit_delete" {
+        if self.logs_deletions_of(class) {
             self.log_deletion(author, class, sys_id, &row, now);
         }
         self.put(class, sys_id, None, now);

@@ -1,6 +1,7 @@
 //! Setting an instance up from code: tables, columns, choices, users, rules.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use std::collections::BTreeSet;
 
 use super::ServiceNow;
@@ -9,6 +10,40 @@ use super::clock;
 use super::rules::{BusinessRule, DataPolicy};
 use super::schema::{Choice, Column, Schema, Table, meta};
 use super::store::{Reading, Values};
+
+/// A transform map: how rows of a staging table become rows of another.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransformMap {
+    /// The name, which results give.
+    pub name: String,
+    /// The staging table, which extends `sys_import_set_row`.
+    pub source_table: String,
+    /// The table that rows go to.
+    pub target_table: String,
+    /// Which column goes where.
+    pub fields: Vec<FieldMap>,
+}
+
+/// One column of a transform map.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FieldMap {
+    /// The column of the staging table.
+    pub source: String,
+    /// The column of the target table.
+    pub target: String,
+    /// Rows with the same value there are the same row.
+    #[serde(default)]
+    pub coalesce: bool,
+}
+
+fn row_of(pairs: &[(&str, &str)]) -> Values {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
 
 impl ServiceNow {
     /// Adds a table, with rows in `sys_db_object` and `sys_dictionary`.
@@ -47,6 +82,71 @@ impl ServiceNow {
     pub fn define_choice(&mut self, choice: Choice) {
         self.put_meta("sys_choice", meta::choice_row(&choice));
         self.schema.define_choice(choice);
+    }
+
+    /// Changes an inherited column for a table and its descendants, with a row in `sys_dictionary_override`; false
+    /// where the table does not inherit such a column.
+    pub fn override_column(&mut self, table: &str, element: &str, change: impl FnOnce(&mut Column)) -> bool {
+        let owner = self
+            .schema
+            .lineage(table)
+            .skip(1)
+            .find(|one| one.own_columns().any(|column| column.name == element))
+            .map(|owner| owner.name.clone());
+        let before = self.schema.column(table, element).cloned();
+        let (Some(owner), Some(before)) = (owner, before) else {
+            return false;
+        };
+        self.schema.override_column(table, element, change);
+        let Some(after) = self.schema.column(table, element) else {
+            return false;
+        };
+        let row = row_of(&[
+            ("name", table),
+            ("base_table", &owner),
+            ("element", element),
+            (
+                "mandatory_override",
+                &(before.mandatory != after.mandatory).to_string(),
+            ),
+            ("mandatory", &after.mandatory.to_string()),
+            (
+                "read_only_override",
+                &(before.read_only != after.read_only).to_string(),
+            ),
+            ("read_only", &after.read_only.to_string()),
+            (
+                "default_value_override",
+                &(before.default_value != after.default_value).to_string(),
+            ),
+            ("default_value", &after.default_value),
+            ("attributes_override", "false"),
+        ]);
+        self.put_meta("sys_dictionary_override", row);
+        true
+    }
+
+    /// Adds a transform map, as rows of `sys_transform_map` and `sys_transform_entry`.
+    pub fn add_transform_map(&mut self, map: &TransformMap) {
+        let map_id = self.ids.next();
+        let row = row_of(&[
+            ("sys_id", &map_id),
+            ("name", &map.name),
+            ("source_table", &map.source_table),
+            ("target_table", &map.target_table),
+            ("active", "true"),
+            ("order", "100"),
+        ]);
+        self.put_meta("sys_transform_map", row);
+        for field in &map.fields {
+            let row = row_of(&[
+                ("map", &map_id),
+                ("source_field", &field.source),
+                ("target_field", &field.target),
+                ("coalesce", &field.coalesce.to_string()),
+            ]);
+            self.put_meta("sys_transform_entry", row);
+        }
     }
 
     /// Says which fields `sysparm_view` shows of a table, and of its descendants that lack the view.
@@ -173,6 +273,9 @@ impl ServiceNow {
         for choice in standard.choices() {
             self.define_choice(choice.clone());
         }
+        self.override_column("change_request", "state", |column| {
+            "-5".clone_into(&mut column.default_value);
+        });
         let instance_id = self.ids.next();
         let host = self.instance_url.split("://").nth(1).unwrap_or_default();
         let name = host.split(['.', ':']).next().unwrap_or_default().to_owned();
@@ -198,6 +301,16 @@ impl ServiceNow {
         // There from the beginning, however far replicas lag.
         self.store
             .put(table, &sys_id, Some(row), Timestamp::MIN, Timestamp::MIN);
+    }
+
+    /// The rows of `table` with these values.
+    pub(super) fn meta_rows(&self, table: &str, wanted: &[(&str, &str)]) -> Vec<Values> {
+        let has =
+            |row: &Values, (name, value): &(&str, &str)| row.get(*name).is_some_and(|known| known == value);
+        let rows = self.store.rows_of_class(table, Reading::NEWEST);
+        rows.filter(|row| wanted.iter().all(|one| has(row, one)))
+            .cloned()
+            .collect()
     }
 
     /// The `sys_id` of the row of `table` with these values.

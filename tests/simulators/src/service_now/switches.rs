@@ -39,6 +39,53 @@ pub enum ChosenSysId {
     Ignored,
     /// It does for admins: `glide.rest.table_api.admin_only_sys_fields` is true.
     AdminOnly,
+    /// The request is refused with 403.
+    Refused,
+}
+
+/// What happens to text that is longer than its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LongText {
+    /// It is cut without a word (recalled, not documented).
+    Cut,
+    /// The database refuses the write.
+    Refused,
+}
+
+/// What happens to a value for a field that the user may not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UnwritableField {
+    /// It is dropped without a word (recalled, not documented).
+    Dropped,
+    /// The whole write is refused with 403.
+    Refused,
+}
+
+/// Whether the instance is there at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Availability {
+    /// It answers.
+    Up,
+    /// A developer instance that sleeps: a page with status 200, to every request.
+    Hibernating,
+    /// The edge answers for it: 503 and a page.
+    Maintenance,
+}
+
+/// The threads that serve API requests (semaphores of the set `API_INT`), and the queue before them. One more request
+/// is answered 429, unlike a rate limit without headers (whether headers are there no source settles).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Semaphores {
+    /// Requests served at a time.
+    pub threads: usize,
+    /// Requests that may wait for a thread.
+    pub queue: usize,
+    /// How long one request takes.
+    pub request_millis: i64,
 }
 
 /// The `aud` that an assertion must have; the vendor's pages name both.
@@ -134,6 +181,28 @@ pub struct Switches {
     pub rate_limits: Vec<RateLimit>,
     /// Lists with more rows than this end in the 200 with a truncated body and an error; off when absent.
     pub truncates_lists_over: Option<usize>,
+    /// Whether the instance is there at all.
+    pub availability: Availability,
+    /// Threads for API requests; without end when absent.
+    pub semaphores: Option<Semaphores>,
+    /// Text longer than its column.
+    pub long_text: LongText,
+    /// Values for fields that the user may not write.
+    pub unwritable_field: UnwritableField,
+    /// ISO 8601 times are read as well (recalled: they are not).
+    pub parses_iso_times: bool,
+    /// An incident on hold needs a reason, and a comment where it waits for its caller.
+    pub hold_policy: bool,
+    /// Closed and canceled incidents may be changed by administrators only.
+    pub closed_is_read_only: bool,
+    /// A comment by its caller takes an incident off hold.
+    pub caller_reply_resumes: bool,
+    /// A change goes through its states one after the other.
+    pub change_model: bool,
+    /// Days after its last update that a resolved incident is closed; never when absent.
+    pub auto_close_days: Option<i64>,
+    /// Seconds until rows sent with `insertMultiple` are transformed.
+    pub import_delay_seconds: i64,
 }
 
 impl Default for Switches {
@@ -165,6 +234,17 @@ impl Default for Switches {
             session_queue: None,
             rate_limits: Vec::new(),
             truncates_lists_over: None,
+            availability: Availability::Up,
+            semaphores: None,
+            long_text: LongText::Cut,
+            unwritable_field: UnwritableField::Dropped,
+            parses_iso_times: false,
+            hold_policy: false,
+            closed_is_read_only: false,
+            caller_reply_resumes: false,
+            change_model: false,
+            auto_close_days: None,
+            import_delay_seconds: 1,
         }
     }
 }

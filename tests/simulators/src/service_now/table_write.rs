@@ -18,10 +18,19 @@ use super::records::Author;
 use super::request::Call;
 use super::schema::{Column, InternalType};
 use super::store::{Reading, Values};
-use super::switches::ChosenSysId;
+use super::switches::{ChosenSysId, UnwritableField};
 use super::users::Principal;
 use super::values::{Taken, take};
 use crate::model::Response;
+
+/// The columns that `sysparm_suppress_auto_sys_field` opens.
+const STAMPS: [&str; 5] = [
+    "sys_created_on",
+    "sys_created_by",
+    "sys_updated_on",
+    "sys_updated_by",
+    "sys_mod_count",
+];
 
 impl ServiceNow {
     pub(super) fn create(
@@ -39,7 +48,7 @@ impl ServiceNow {
         {
             return Err(ApiError::acl("Insert"));
         }
-        let mut values = self.taken(call, principal, table, &body, |field| {
+        let may = |field: &str| {
             self.acls.could(
                 &self.schema,
                 &principal.roles,
@@ -47,24 +56,50 @@ impl ServiceNow {
                 Some(field),
                 Operation::Create,
             )
-        });
-        let honours = match self.switches.chosen_sys_id {
-            ChosenSysId::Honoured => true,
-            ChosenSysId::Ignored => false,
-            ChosenSysId::AdminOnly => principal.is_admin(),
         };
+        let mut values = self.taken(call, principal, table, &body, "Insert", may)?;
         let chosen = body
             .get("sys_id")
             .and_then(Value::as_str)
             .filter(|sys_id| is_sys_id(sys_id));
-        if let Some(sys_id) = chosen.filter(|_| honours) {
-            values.insert("sys_id".to_owned(), sys_id.to_owned());
+        if let Some(sys_id) = chosen {
+            match self.chosen_sys_id() {
+                ChosenSysId::Refused => return Err(ApiError::acl("Insert")),
+                ChosenSysId::Ignored => {}
+                ChosenSysId::AdminOnly if !principal.is_admin() => {}
+                ChosenSysId::Honoured | ChosenSysId::AdminOnly => {
+                    values.insert("sys_id".to_owned(), sys_id.to_owned());
+                }
+            }
         }
-        let sys_id = self.insert(&Author::api(principal), table, values, now)?;
+        let author = self.author(call, principal);
+        let sys_id = self.insert(&author, table, values, now)?;
         let mut response = self.written(call, principal, table, &sys_id, StatusCode::CREATED, now);
         let location = format!("{}/api/now/table/{table}/{sys_id}", self.instance_url);
         answer::set(&mut response, "location", &location);
         Ok(response)
+    }
+
+    /// What the instance makes of a `sys_id` in a body.
+    fn chosen_sys_id(&self) -> ChosenSysId {
+        match self.switches.chosen_sys_id {
+            ChosenSysId::Honoured
+                if self.property("glide.rest.table_api.admin_only_sys_fields") == "true" =>
+            {
+                ChosenSysId::AdminOnly
+            }
+            chosen => chosen,
+        }
+    }
+
+    /// Who writes by this call: with `sysparm_suppress_auto_sys_field=true` the system fields stay as they are sent,
+    /// for everyone or, as with a chosen `sys_id`, for administrators only.
+    fn author(&self, call: &Call<'_>, principal: &Principal) -> Author {
+        let allowed = self.chosen_sys_id() == ChosenSysId::Honoured || principal.is_admin();
+        Author {
+            keeps_stamps: allowed && call.parameters.flag("sysparm_suppress_auto_sys_field"),
+            ..Author::api(principal)
+        }
     }
 
     pub(super) fn modify(
@@ -86,8 +121,9 @@ impl ServiceNow {
                     .may(&scope, &principal.roles, row, Some(field), Operation::Write)
             })
         };
-        let values = self.taken(call, principal, table, &body, may);
-        self.update(&Author::api(principal), &class, sys_id, values, now)?;
+        let values = self.taken(call, principal, table, &body, "Update", may)?;
+        let author = self.author(call, principal);
+        self.update(&author, &class, sys_id, values, now)?;
         Ok(self.written(call, principal, table, sys_id, StatusCode::OK, now))
     }
 
@@ -160,34 +196,49 @@ impl ServiceNow {
         answer::json(status, &json!({"result": shown}))
     }
 
-    /// What the body sets: known, writable columns with values that fit.
+    /// What the body sets: known, writable columns with values that fit. `operation` names the write in refusals.
     fn taken(
         &self,
         call: &Call<'_>,
         principal: &Principal,
         table: &str,
         body: &Map<String, Value>,
+        operation: &str,
         may: impl Fn(&str) -> bool,
-    ) -> Values {
+    ) -> Result<Values, ApiError> {
         let input_is_display = call.parameters.flag("sysparm_input_display_value");
+        let keeps_stamps = self.author(call, principal).keeps_stamps;
         let mut values = Values::new();
         for (name, sent) in body {
+            let server_only = |column: &Column| {
+                column.read_only && !(keeps_stamps && STAMPS.contains(&column.name.as_str()))
+            };
             let column = self
                 .schema
                 .column(table, name)
-                .filter(|column| !column.read_only && may(name));
+                .filter(|column| !server_only(column));
             let (Some(column), Some(mut text)) = (column, scalar(sent)) else {
                 continue;
             };
+            if !may(name) {
+                match self.switches.unwritable_field {
+                    UnwritableField::Dropped => continue,
+                    UnwritableField::Refused => return Err(ApiError::acl(operation)),
+                }
+            }
             if input_is_display {
                 text = self.stored_from_display(principal, table, column, &text);
             }
             let choices = self.schema.choices_of(table, name);
-            if let Taken::Set(value) = take(column, &text, &choices, &self.switches) {
-                values.insert(name.clone(), value);
+            match take(column, &text, &choices, &self.switches) {
+                Taken::Set(value) => {
+                    values.insert(name.clone(), value);
+                }
+                Taken::Dropped => {}
+                Taken::TooLong => return Err(ApiError::database(&operation.to_lowercase(), table, "")),
             }
         }
-        values
+        Ok(values)
     }
 
     /// `sysparm_input_display_value=true`: labels, names and local times instead of stored values.

@@ -8,6 +8,7 @@ use super::ServiceNow;
 use super::answer;
 use super::errors::ApiError;
 use super::request::Call;
+use super::switches::Availability;
 use super::users::Principal;
 use crate::model::Response;
 
@@ -18,6 +19,8 @@ pub(super) struct Traffic {
     sessions: BTreeMap<String, Vec<Timestamp>>,
     /// By rule and user: the hour and the requests in it.
     hours: BTreeMap<(String, String), (i64, u32)>,
+    /// When each request that has a thread, or waits for one, will be done; soonest first.
+    serving: Vec<Timestamp>,
 }
 
 /// Where a request stands under a rate-limit rule.
@@ -44,6 +47,25 @@ impl ServiceNow {
         let start = waiting.last().copied().unwrap_or(now);
         let done = start.saturating_add(SignedDuration::from_millis(queue.request_millis));
         waiting.push(done.unwrap_or(Timestamp::MAX));
+        false
+    }
+
+    /// Whether the request must be turned away: every thread is busy and the queue before them full.
+    pub(super) fn semaphores_overflow(&mut self, now: Timestamp) -> bool {
+        let Some(semaphores) = self.switches.semaphores else {
+            return false;
+        };
+        let serving = &mut self.traffic.serving;
+        serving.retain(|done| *done > now);
+        if serving.len() >= semaphores.threads + semaphores.queue {
+            return true;
+        }
+        // It starts when all but one fewer than there are threads are done.
+        let ahead = serving.len().checked_sub(semaphores.threads);
+        let start = ahead.and_then(|ahead| serving.get(ahead)).copied().unwrap_or(now);
+        let done = start.saturating_add(SignedDuration::from_millis(semaphores.request_millis));
+        serving.push(done.unwrap_or(Timestamp::MAX));
+        serving.sort_unstable();
         false
     }
 
@@ -119,4 +141,18 @@ pub(super) fn address_too_long() -> Response {
     let mut response = answer::empty(StatusCode::URI_TOO_LONG).map(|_| page.into());
     answer::set(&mut response, "content-type", "text/html");
     response
+}
+
+/// What comes instead of an answer while the instance is not there.
+pub(super) fn unavailable(availability: Availability) -> Option<Response> {
+    let (status, title) = match availability {
+        Availability::Up => return None,
+        Availability::Hibernating => (StatusCode::OK, "Your instance is hibernating"),
+        Availability::Maintenance => (StatusCode::SERVICE_UNAVAILABLE, "Instance under maintenance"),
+    };
+    let page =
+        format!("<!DOCTYPE html><html><head><title>{title}</title></head><body>{title}.</body></html>");
+    let mut response = answer::empty(status).map(|_| page.into());
+    answer::set(&mut response, "content-type", "text/html;charset=UTF-8");
+    Some(response)
 }

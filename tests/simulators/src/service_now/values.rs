@@ -3,13 +3,16 @@
 //! The platform answers 200 to almost everything; a value that does not fit is cut, converted or left out, and
 //! only the returned record shows it.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use std::str::FromStr;
 
 use super::clock;
 use super::ids::is_sys_id;
 use super::schema::{Choice, Column, InternalType};
-use super::switches::Switches;
+use super::switches::{LongText, Switches};
 
 /// What a sent value does to the column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(super) enum Taken {
     Set(String),
     /// The value is dropped without a word and the column keeps what it had.
     Dropped,
+    /// The database refuses it for its length.
+    TooLong,
 }
 
 /// The stored form of a sent value; `choices` are those of the column.
@@ -41,12 +46,28 @@ pub(super) fn take(column: &Column, sent: &str, choices: &[&Choice], switches: &
         InternalType::Decimal => number(sent, 2),
         InternalType::Float => number(sent, 7),
         // ServiceNow docs, "Special data handling": UTC, `yyyy-MM-dd HH:mm:ss`. ISO 8601 is not parsed.
-        InternalType::DateTime => clock::parse_stamp(sent).map(clock::civil_stamp),
-        InternalType::Date => clock::parse_stamp(sent).map(|at| at.date().to_string()),
+        InternalType::DateTime => time(sent, switches).map(clock::civil_stamp),
+        InternalType::Date => time(sent, switches).map(|at| at.date().to_string()),
         InternalType::Guid => is_sys_id(sent).then(|| sent.to_ascii_lowercase()),
+        _ if too_long(sent, column.max_length, switches) => return Taken::TooLong,
         _ => Some(cut(sent, column.max_length, switches)),
     };
     stored.map_or(Taken::Dropped, Taken::Set)
+}
+
+fn time(sent: &str, switches: &Switches) -> Option<DateTime> {
+    let iso = || {
+        let at = sent
+            .parse::<Timestamp>()
+            .ok()
+            .filter(|_| switches.parses_iso_times)?;
+        Some(at.to_zoned(TimeZone::UTC).datetime())
+    };
+    clock::parse_stamp(sent).or_else(iso)
+}
+
+fn too_long(sent: &str, max_length: usize, switches: &Switches) -> bool {
+    switches.long_text == LongText::Refused && max_length > 0 && sent.chars().count() > max_length
 }
 
 /// `""` clears, except choice fields (ServiceNow docs: Table API, special data handling); a value outside the list
@@ -144,6 +165,27 @@ mod tests {
         assert_eq!(
             take(&column, "2026-01-02 03:04:05", &[], &Switches::default()),
             set("2026-01-02 03:04:05")
+        );
+    }
+
+    #[test]
+    fn an_instance_may_refuse_long_text_and_read_iso_times() {
+        let switches = Switches {
+            long_text: LongText::Refused,
+            parses_iso_times: true,
+            ..Switches::default()
+        };
+        let column = Column::string("u_short", 3);
+        assert_eq!(take(&column, "abcd", &[], &switches), Taken::TooLong);
+        assert_eq!(take(&column, "äbc", &[], &switches), set("äbc"));
+        assert_eq!(
+            take(
+                &Column::date_time("due_date"),
+                "2026-01-02T03:04:05+02:00",
+                &[],
+                &switches
+            ),
+            set("2026-01-02 01:04:05")
         );
     }
 

@@ -10,7 +10,7 @@ type List = (
 );
 
 /// Those of `task` serve every table that defines none of its own for the column.
-const LISTS: [List; 14] = [
+const LISTS: [List; 15] = [
     (
         "task",
         "state",
@@ -116,6 +116,20 @@ const LISTS: [List; 14] = [
             ("software", "Software"),
             ("hardware", "Hardware"),
             ("database", "Database"),
+        ],
+    ),
+    (
+        "change_request",
+        "state",
+        &[
+            ("-5", "New"),
+            ("-4", "Assess"),
+            ("-3", "Authorize"),
+            ("-2", "Scheduled"),
+            ("-1", "Implement"),
+            ("0", "Review"),
+            ("3", "Closed"),
+            ("4", "Canceled"),
         ],
     ),
     (

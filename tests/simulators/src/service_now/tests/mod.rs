@@ -11,13 +11,17 @@ mod attachments;
 mod automation;
 mod batch;
 mod grants;
+mod habits;
 mod hazards;
+mod imports;
 mod keyset;
 mod queries;
 mod reading;
 mod schema;
 mod scripted_rules;
 mod signing_in;
+mod states;
+mod table_parameters;
 mod writing;
 
 use base64::Engine;

@@ -36,6 +36,10 @@ pub const VERSION: &str = "v1alpha1";
 /// answered comes back in `status.lastHandledSyncNow`.
 pub const SYNC_NOW_ANNOTATION: &str = "syncflow.io/sync-now";
 
+/// The token of the plan that a guard holds back (`status.heldPlan.token`), as the value of this annotation, lets the
+/// `SyncFlow` go on with that plan and no other.
+pub const APPROVE_PLAN_ANNOTATION: &str = "syncflow.io/approve-plan";
+
 /// On every object that the operator makes for a `SyncFlow`: that `SyncFlow`'s UID.
 pub const FLOW_UID_LABEL: &str = "syncflow.io/flow-uid";
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::interval::Interval;
-use super::policy::{Conflict, Drift, OnDelete, OnExit};
+use super::policy::{Conflict, Drift, Guards, OnDelete, OnExit};
 use super::reference::{ConnectionRef, FieldMappingRef};
 use super::rule::{OnCreateValue, RecordRule};
 
@@ -53,6 +53,8 @@ use super::rule::{OnCreateValue, RecordRule};
         .message("salesforce.onCreate has no effect with direction SalesforceToServiceNow: the flow makes no Salesforce records"),
     validation = Rule::new("self.direction != 'ServiceNowToSalesforce' || !has(self.serviceNow.onCreate)")
         .message("serviceNow.onCreate has no effect with direction ServiceNowToSalesforce: the flow makes no ServiceNow records"),
+    validation = Rule::new("!has(self.onDelete) || !has(self.onDelete.mark) || (has(self.onDelete.mark.serviceNow) == (self.direction != 'ServiceNowToSalesforce') && has(self.onDelete.mark.salesforce) == (self.direction != 'SalesforceToServiceNow'))")
+        .message("onDelete.mark needs a field on each side that a deletion travels to (serviceNow unless the direction is ServiceNowToSalesforce, salesforce unless it is SalesforceToServiceNow), and none elsewhere"),
     validation = Rule::new("self.direction != 'ServiceNowToSalesforce' || !has(self.salesforce.rules)")
         .message("salesforce.rules have no effect with direction ServiceNowToSalesforce: rules select on the side whose records get a counterpart"),
     validation = Rule::new("self.direction != 'SalesforceToServiceNow' || !has(self.serviceNow.rules)")
@@ -92,10 +94,15 @@ pub struct SyncFlowSpec {
     /// How a counterpart is looked for before one is made. A record's stamp is looked up first in every mode.
     #[serde(default)]
     pub matching: Matching,
-    /// What happens to the counterpart of a record that was deleted. Only positive proof counts as a deletion, never
-    /// that a record is missing from a list.
+    /// What happens to the counterpart of a record that was deleted. Only positive proof counts as a deletion, given
+    /// twice, never that a record is missing from a list.
     #[serde(default)]
     pub on_delete: OnDelete,
+    /// How many records may be concerned at once before a person is asked. Where more are, the flow is `Blocked`:
+    /// nothing is written, `status.heldPlan` says what would happen, and the annotation `syncflow.io/approve-plan` with
+    /// its token lets that plan pass.
+    #[serde(default)]
+    pub guards: Guards,
 }
 
 /// Whose hand-made records get a counterpart.
@@ -237,6 +244,9 @@ pub struct SyncFlowStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub quarantine: Vec<QuarantinedRecord>,
+    /// The plan that a guard holds back, while the flow is `Blocked` by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_plan: Option<HeldPlan>,
     /// The end of the last cycle that changed something on either side. A quiet flow does not move it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Time>,
@@ -249,6 +259,39 @@ pub struct SyncFlowStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// A plan that concerns so many records that a person has to approve it. Ids, never values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldPlan {
+    /// As the value of the annotation `syncflow.io/approve-plan`, lets this plan pass and no other.
+    #[schemars(length(max = 64))]
+    pub token: String,
+    /// `Deletions`: pairs that would end because their records of `side` were deleted. `Changes`: linked records of
+    /// `side` that changed at once.
+    pub kind: HeldPlanKind,
+    /// `Salesforce` or `ServiceNow`.
+    #[schemars(length(max = 16))]
+    pub side: String,
+    /// How many records are concerned.
+    pub records: i64,
+    /// Of how many pairs.
+    pub of: i64,
+    /// The first of them, by their ids on `side`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), inner(length(max = 32)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub first: Vec<String>,
+}
+
+/// What a held plan has too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HeldPlanKind {
+    /// Deletions.
+    Deletions,
+    /// Changes.
+    Changes,
 }
 
 /// One record that cannot be synced now, by its ids; never its values.

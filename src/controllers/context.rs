@@ -21,6 +21,7 @@ use crate::core::failure::Problem;
 use crate::core::retry::{Backoff, jittered};
 use crate::core::side::PerSide;
 use crate::engine::report::FlowReport;
+use crate::engine::requests::Requests;
 use crate::ports::{Clock, Entropy, Remote};
 
 /// An object as the watch gives it: one that cannot be understood does not stop the others.
@@ -66,8 +67,8 @@ impl WorkOrder {
 #[async_trait]
 pub trait Flows: Send + Sync {
     /// Has a worker run this order: starts it, leaves it alone when it does so already, or drains it and starts
-    /// another. Returns at once. `sync_now` is the latest request for a cycle now.
-    fn run(&self, flow: &FlowKey, order: WorkOrder, sync_now: Option<String>);
+    /// another. Returns at once. `requests` are what people ask of the flow now.
+    fn run(&self, flow: &FlowKey, order: WorkOrder, requests: Requests);
 
     /// Drains the worker of this flow, if there is one. Returns at once.
     fn rest(&self, flow: &FlowKey);

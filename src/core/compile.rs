@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::deletion::compile_on_delete;
 use super::definition::{FieldDefinition, FlowDefinition, Matching, Operator, SideDefinition};
 use super::failure::Problem;
-use super::flow::{FieldPair, Flow, FlowSide, Rule};
+use super::flow::{FieldPair, Flow, FlowSide, OnDelete, Rule};
 use super::ident::{FieldKey, FieldName, Stamp};
 use super::link::DefinitionHashes;
 use super::mapping::{instant, parse};
@@ -35,6 +36,7 @@ pub fn compile(definition: &FlowDefinition, schemas: PerSide<&ObjectSchema>) -> 
         .filter_map(|field| compile_pair(definition, field, schemas, &mut problems))
         .collect();
     let sides = PerSide::from_fn(|side| compile_side(definition, side, schemas[side], &mut problems));
+    let on_delete = compile_on_delete(definition, schemas, &mut problems);
     check_writers(&fields, schemas, &mut problems);
     check_required(definition, &fields, &sides, schemas, &mut problems);
     if let Matching::MatchThenCreate { keys } = &definition.matching {
@@ -61,6 +63,8 @@ pub fn compile(definition: &FlowDefinition, schemas: PerSide<&ObjectSchema>) -> 
         fields,
         history: definition.history,
         on_exit: definition.on_exit,
+        on_delete,
+        guards: definition.guards,
         matching: definition.matching.clone(),
         interval: definition.interval,
         hashes,
@@ -73,7 +77,7 @@ fn invalid(message: String) -> Problem {
     Problem::human("InvalidMapping", message)
 }
 
-fn known<'a>(
+pub(super) fn known<'a>(
     schema: &'a ObjectSchema,
     field: &FieldName,
     role: &str,
@@ -186,7 +190,7 @@ fn check_writable(
     }
 }
 
-fn check_cell(cell: &str, field: &FieldSchema, name: &str, problems: &mut Vec<Problem>) {
+pub(super) fn check_cell(cell: &str, field: &FieldSchema, name: &str, problems: &mut Vec<Problem>) {
     let fits = match &field.kind {
         FieldKind::Choice(choices) | FieldKind::MultiChoice(choices) => {
             cell.is_empty() || choices.values.contains(cell)
@@ -424,6 +428,10 @@ fn collect_read_fields(flow: &mut Flow, schemas: PerSide<&ObjectSchema>) {
             Matching::CreateOnly => Vec::new(),
             Matching::MatchThenCreate { keys } => keys.iter().map(|key| key[side].clone()).collect(),
         };
+        let mark = match &flow.on_delete {
+            OnDelete::Mark(marks) => marks[side].as_ref().map(|(field, _)| field.clone()),
+            OnDelete::Unlink | OnDelete::DeleteCounterpart => None,
+        };
         let part = &mut flow.sides[side];
         part.read_fields = flow
             .fields
@@ -431,6 +439,7 @@ fn collect_read_fields(flow: &mut Flow, schemas: PerSide<&ObjectSchema>) {
             .map(|pair| pair.fields[side].clone())
             .chain(part.rules.iter().map(|rule| rule.field.clone()))
             .chain(part.stamp_field.clone())
+            .chain(mark)
             .chain(keys)
             .collect();
         let on_create: Vec<FieldName> = part.on_create.keys().cloned().collect();

@@ -95,6 +95,59 @@ pub enum ExitPolicy {
     KeepSyncing,
 }
 
+/// What happens to the counterpart of a record that was proven to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeletePolicy {
+    /// It stays, unlinked for good.
+    Unlink,
+    /// It is deleted too, unless somebody has edited it since.
+    DeleteCounterpart,
+    /// It stays, unlinked for good, with a field set that says so.
+    Mark(PerSide<Option<MarkDefinition>>),
+}
+
+/// The field that marks a record whose counterpart was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkDefinition {
+    /// The field set.
+    pub field: FieldName,
+    /// Its value, as plain text.
+    pub value: String,
+}
+
+/// How many records may be concerned at once before a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// So many records pass whatever their share.
+    pub records: u64,
+    /// So large a share of the flow's pairs passes, in percent.
+    pub percent: u8,
+}
+
+/// The guards of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guards {
+    /// Pairs that would end because a record was deleted.
+    pub deletions: Guard,
+    /// Linked records that changed on one side between two looks.
+    pub changes: Guard,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self {
+            deletions: Guard {
+                records: 20,
+                percent: 5,
+            },
+            changes: Guard {
+                records: 200,
+                percent: 50,
+            },
+        }
+    }
+}
+
 /// How a counterpart is looked for before one is made. Stamps are looked up first in every mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Matching {
@@ -222,6 +275,10 @@ pub struct FlowDefinition {
     pub drift: DriftPolicy,
     /// What happens when a record leaves the rules.
     pub on_exit: ExitPolicy,
+    /// What happens to the counterpart of a deleted record.
+    pub on_delete: DeletePolicy,
+    /// How many records may be concerned at once.
+    pub guards: Guards,
     /// How a counterpart is looked for.
     pub matching: Matching,
     /// Time between two cycles, before jitter.

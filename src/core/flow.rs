@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::definition::{
-    ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDirection, History, Matching, Operator,
+    ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDirection, Guards, History, Matching, Operator,
     UnmappedPolicy, ValuePair,
 };
 use super::ident::{FieldKey, FieldName, ObjectName};
@@ -26,12 +26,27 @@ pub struct Flow {
     pub history: History,
     /// What happens when a record leaves the rules.
     pub on_exit: ExitPolicy,
+    /// What happens to the counterpart of a deleted record.
+    pub on_delete: OnDelete,
+    /// How many records may be concerned at once.
+    pub guards: Guards,
     /// How a counterpart is looked for.
     pub matching: Matching,
     /// Time between two cycles, before jitter.
     pub interval: Duration,
     /// Identifies what stored state depends on.
     pub hashes: DefinitionHashes,
+}
+
+/// What happens to the counterpart of a deleted record, checked against both schemas.
+#[derive(Clone, Debug)]
+pub enum OnDelete {
+    /// It stays, unlinked for good.
+    Unlink,
+    /// It is deleted too.
+    DeleteCounterpart,
+    /// This field of it gets this value. `None` for a side whose records are never marked.
+    Mark(PerSide<Option<(FieldName, Value)>>),
 }
 
 /// One side of a compiled flow.

@@ -217,7 +217,13 @@ impl FieldKey {
         Self(hex(&sha256(&format!("{salesforce}|{service_now}"))[..4]))
     }
 
-    /// 8 lower-case hexadecimal characters.
+    /// Stands for the record as a whole, where a journal entry is about no single pair.
+    #[must_use]
+    pub fn whole_record() -> Self {
+        Self("*".to_owned())
+    }
+
+    /// 8 lower-case hexadecimal characters, or `*` for the record as a whole.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

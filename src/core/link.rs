@@ -1,4 +1,5 @@
-//! What is remembered about a pair of records, and about a flow.
+//! What is remembered about a pair of records. About a flow as a whole: [`super::header`]; what was overwritten:
+//! [`super::journal`].
 //!
 //! Nothing here holds a value of a record: bases and intents are keyed fingerprints.
 
@@ -9,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Problem, Reason};
 use super::fingerprint::Fingerprint;
 use super::ident::{FieldKey, LinkId, RecordId};
-use super::record::Version;
+use super::record::{DeletionProof, Version};
 use super::side::{PerSide, Side};
 use super::time::Instant;
+
+pub use super::header::{ChosenIds, Cursor, DefinitionHashes, Header, Scan, Sweep};
+pub use super::journal::{JournalCause, JournalEntry};
 
 /// The pairing of one record on each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,9 +61,28 @@ pub struct Link {
     /// What the pending writes overwrite is in the journal already: trying the same again adds nothing to it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub journalled: bool,
+    /// One of the records was proven to be deleted; what that means for the other is not done yet, or is done (in a
+    /// tombstone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
     /// Writes that answered the answer to our own last write: the loop breaker's count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flips: Option<Flips>,
+}
+
+/// The proven deletion of one record of a pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Departure {
+    /// The side whose record is gone.
+    pub side: Side,
+    /// What proves it.
+    pub proof: DeletionProof,
+    /// When that was first seen, by our clock.
+    pub at: Instant,
+    /// A person has approved the plan that this departure is part of: the guard does not count it again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub approved: bool,
 }
 
 /// A run of writes that each undid, or answered, what the other side made of the one before.
@@ -106,6 +129,7 @@ impl Link {
             tolerated: BTreeSet::new(),
             deferred: false,
             journalled: false,
+            departure: None,
             flips: None,
         }
     }
@@ -186,6 +210,16 @@ pub enum IntentKind {
         /// The version that the plan was made for.
         pre_version: Version,
     },
+    /// Delete the record, because its counterpart was deleted.
+    Delete {
+        /// The version that the plan was made for.
+        pre_version: Version,
+    },
+    /// Set the field that says that the counterpart was deleted.
+    Mark {
+        /// The version that the plan was made for.
+        pre_version: Version,
+    },
 }
 
 /// One field of an intent.
@@ -217,133 +251,4 @@ pub struct Quarantine {
     pub attempts: u32,
     /// Not tried again before this, unless one of the records changes.
     pub retry_at: Instant,
-}
-
-/// What is remembered about a flow as a whole. Written last in every commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Header {
-    /// Which key the fingerprints were made with.
-    pub key_id: String,
-    /// The definition that bases and cursors belong to.
-    pub definition: DefinitionHashes,
-    /// A sweep of every link that is under way, and the last link it has passed: after a change of the definition,
-    /// or of the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sweep: Option<Sweep>,
-    /// The org and instance that the links belong to, pinned at first contact.
-    pub identities: PerSide<Option<String>>,
-    /// Each side's clock at first activation: `history: New` starts here.
-    pub activated_at: PerSide<Option<Instant>>,
-    /// How far each side was read.
-    pub cursors: PerSide<Cursor>,
-    /// Does the ServiceNow table honour a `sys_id` that we choose?
-    pub chosen_ids: ChosenIds,
-    /// Has every row that the rules let in been read once, on each side?
-    pub initial_sync_done: PerSide<bool>,
-    /// Conflicts decided so far.
-    pub conflicts: u64,
-}
-
-/// Identifies the parts of a definition that state depends on. When one differs from what is stored, differences
-/// between records are no edits: pairs that changed meet as for the first time, and rules are applied anew (I12).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DefinitionHashes {
-    /// Of each pair of fields: kinds, direction, value table.
-    pub pairs: BTreeMap<FieldKey, String>,
-    /// Of what decides which records are taken up and which links are awake.
-    pub rules: String,
-}
-
-/// A pass over every link.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Sweep {
-    /// Links up to this one are done.
-    pub after: Option<LinkId>,
-}
-
-/// Whether a ServiceNow table honours the `sys_id` of a creation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ChosenIds {
-    /// Not seen yet: the next creation goes alone.
-    #[default]
-    Unknown,
-    /// Seen to honour it.
-    Honoured,
-    /// Seen to ignore it.
-    Ignored,
-}
-
-/// How far a side was read.
-///
-/// A scan pages through `(modified, id)`. Between scans only `floor` counts: everything older was seen, and the next
-/// scan starts an overlap before it, since rows become visible late. Within a scan `position` is the last row of the
-/// last whole page, so that ten thousand rows of one second cannot hold the scan in place.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Cursor {
-    /// Everything modified before this was seen. `None`: nothing was read yet.
-    pub floor: Option<Instant>,
-    /// The scan in progress.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<Scan>,
-}
-
-/// A scan that has not reached its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Scan {
-    /// The server's clock when the scan began: the next floor is never later than this.
-    pub began_at: Instant,
-    /// The last row of the last whole page.
-    pub position: (Instant, RecordId),
-}
-
-/// A value that was overwritten, for the journal. Encrypted by the store; bounded; never logged.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JournalEntry {
-    /// The link.
-    pub link: LinkId,
-    /// The pair of fields.
-    pub field: FieldKey,
-    /// The side whose value was overwritten.
-    pub overwritten: Side,
-    /// The records.
-    pub ids: PerSide<Option<RecordId>>,
-    /// When, by our clock.
-    pub at: Instant,
-    /// Why the other value won.
-    pub cause: JournalCause,
-    /// The value that was overwritten, as plain text.
-    pub lost: String,
-    /// The value that replaced it, as plain text.
-    pub kept: String,
-}
-
-/// Shows where and why, never the values.
-impl std::fmt::Debug for JournalEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JournalEntry")
-            .field("link", &self.link)
-            .field("field", &self.field)
-            .field("overwritten", &self.overwritten)
-            .field("cause", &self.cause)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a value was overwritten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum JournalCause {
-    /// Both sides changed; the policy decided.
-    Conflict,
-    /// Both sides held different values when they first met; the policy decided.
-    FirstMeeting,
-    /// The target of a one-way field was edited, and put right.
-    Drift,
 }

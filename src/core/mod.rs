@@ -5,10 +5,11 @@
 //! - [`value`], [`schema`], [`record`]: what a field holds, what it may hold, what was read
 //! - [`definition`]: a flow as the user wrote it; [`flow`]: the same flow compiled against both schemas
 //! - [`fingerprint`]: keyed hashes, so that link state never holds a user's values
-//! - [`link`]: what is remembered about a pair of records
+//! - [`link`], [`header`], [`journal`]: what is remembered about a pair of records, about a flow, and of what was lost
 //! - [`compile`]: definition and schemas → flow, or every problem at once
 //! - [`mapping`], [`rules`], [`merge`]: one value across, one record's conditions, one field's decision
 //! - [`plan`], [`creation`], [`settle`]: one link's next writes, a counterpart's making, an unknown outcome's reading
+//! - [`deletion`], [`guard`]: what a proven deletion means for the counterpart, and when a person is asked first
 //! - [`scan`], [`quarantine`]: how far reading got, and when a stuck record is tried again
 //! - [`retry`]: how long to wait before the next attempt; [`budget`]: whether a metered call may be sent at all
 //! - [`planted`]: bugs that only a test build can be told to make
@@ -18,10 +19,14 @@ pub mod budget;
 pub mod compile;
 pub mod creation;
 pub mod definition;
+pub mod deletion;
 pub mod failure;
 pub mod fingerprint;
 pub mod flow;
+pub mod guard;
+pub mod header;
 pub mod ident;
+pub mod journal;
 pub mod link;
 pub mod mapping;
 pub mod merge;

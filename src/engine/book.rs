@@ -104,12 +104,23 @@ impl Book {
         self.ids_where(|link| link.deferred)
     }
 
+    /// Links one of whose records was proven to be deleted, and what that means is not done yet. One in quarantine
+    /// waits for its time.
+    pub(super) fn departing(&self, now: Instant) -> BTreeSet<LinkId> {
+        self.ids_where(|link| {
+            link.phase != Phase::Tombstone
+                && link.departure.is_some()
+                && !link.has_intent()
+                && link.quarantine.as_ref().is_none_or(|row| row.retry_at <= now)
+        })
+    }
+
     /// Quarantined links whose time has come, the longest-waiting first.
     pub(super) fn due(&self, now: Instant, at_most: usize) -> BTreeSet<LinkId> {
         let mut due: Vec<(Instant, &LinkId)> = self
             .links
             .values()
-            .filter(|link| link.phase != Phase::Tombstone)
+            .filter(|link| link.phase != Phase::Tombstone && link.departure.is_none())
             .filter_map(|link| Some((link.quarantine.as_ref()?.retry_at, &link.id)))
             .filter(|(at, _)| *at <= now)
             .collect();

@@ -5,25 +5,24 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::intake::{Fresh, sort};
-use super::origination::{reconsider, resolve};
+use super::departures;
+use super::origination::reconsider;
 use super::processing::{Work, process, read};
-use super::session::{CycleError, OnSide, Progress, Session};
+use super::scanning::scan_side;
+use super::session::{CycleError, Progress, Session};
 use super::settling::settle;
-use crate::core::compile::created_field;
-use crate::core::definition::{ExitPolicy, History};
 use crate::core::failure::Problem;
+use crate::core::guard::GuardKind;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{Link, Phase, Sweep};
-use crate::core::planted::{Bug, planted};
-use crate::core::record::{Observation, Record};
-use crate::core::rules::created_from;
-use crate::core::scan::{Start, advance, start};
+use crate::core::record::Observation;
 use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
-use crate::ports::ChangeQuery;
 
 /// How long a warning stands after it was last given.
 const WARNINGS_STAND_FOR: Duration = Duration::from_hours(1);
+/// How long a deletion log that is not there is not asked for.
+const LOG_ASKED_AGAIN: Duration = Duration::from_hours(1);
 /// How many are shown.
 const MOST_WARNINGS: usize = 20;
 
@@ -37,6 +36,10 @@ pub(super) struct Pace {
     sweep_after: Option<LinkId>,
     /// The last sync-now request.
     sync_now: Option<String>,
+    /// Until when each side's deletion log was read, by that side's clock.
+    deletions_until: PerSide<Option<Instant>>,
+    /// When a side was last found to have no deletion log.
+    log_absent_at: PerSide<Option<Duration>>,
     /// When each side was last scanned: an answer older than that tells nothing new.
     scanned_at: PerSide<Option<Duration>>,
 }
@@ -50,7 +53,19 @@ pub(super) async fn run(
 ) -> Result<(), CycleError> {
     session.warnings.clear();
     session.writes = 0;
-    settle_and_process(session).await?;
+    session.access_checked = PerSide::default();
+    let noted_before = session.book.departing(session.parts.clock.now());
+    let work = look_for_outcomes(session).await?;
+    // A plan that is held is judged anew before anything is written.
+    match session.header.held_plan.as_ref().map(|plan| (plan.summary.kind, plan.summary.side)) {
+        Some((GuardKind::Changes, side)) => {
+            scan_side(session, side, (false, Duration::ZERO), progress).await?;
+        }
+        Some((GuardKind::Deletions, _)) => ask_the_logs(session, pace).await?,
+        None => {}
+    }
+    departures::take_up(session, &noted_before).await?;
+    process(session, work).await?;
     take_up_again(session).await?;
 
     let now = session.parts.clock.monotonic();
@@ -74,11 +89,13 @@ pub(super) async fn run(
     }
     if deep {
         pace.deep_at = Some(now);
+        ask_the_logs(session, pace).await?;
     }
     sweep(session, pace).await?;
     if session.unsettled {
         // Most lost answers can be settled by looking at once; the rest waits for its time.
-        settle_and_process(session).await?;
+        let work = look_for_outcomes(session).await?;
+        process(session, work).await?;
     }
     pace.remember_warnings(session, now);
     session.commit_header().await
@@ -111,10 +128,28 @@ impl Pace {
     }
 }
 
-async fn settle_and_process(session: &mut Session<'_>) -> Result<(), CycleError> {
+async fn look_for_outcomes(session: &mut Session<'_>) -> Result<Work, CycleError> {
     session.unsettled = false;
-    let work = settle(session).await?;
-    process(session, work).await
+    settle(session).await
+}
+
+/// Asks both sides' deletion logs. A log that is not there is asked for again an hour later.
+async fn ask_the_logs(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
+    let now = session.parts.clock.monotonic();
+    for side in Side::BOTH {
+        if pace.log_absent_at[side].is_some_and(|at| now.saturating_sub(at) < LOG_ASKED_AGAIN) {
+            continue;
+        }
+        let server_now = session.parts.clock.now().seconds() + session.clock_offsets[side];
+        // After a start: since the last change that was seen, which was before the operator went away.
+        let since = pace.deletions_until[side]
+            .or(session.header.cursors[side].floor)
+            .unwrap_or_else(|| Instant::from_seconds(server_now))
+            .earlier(session.tuning.overlap);
+        pace.deletions_until[side] = departures::ask_the_log(session, side, since).await?;
+        pace.log_absent_at[side] = pace.deletions_until[side].is_none().then_some(now);
+    }
+    Ok(())
 }
 
 /// Changes that were put off, and quarantined records whose time has come.
@@ -127,7 +162,7 @@ async fn take_up_again(session: &mut Session<'_>) -> Result<(), CycleError> {
 }
 
 /// Brings links up to date that no page of changes named. Those without a counterpart are looked for first.
-async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) -> Result<(), CycleError> {
+pub(super) async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) -> Result<(), CycleError> {
     let is_alone = |id: &&LinkId| session.book.get(id).is_some_and(Link::is_alone);
     let alone: BTreeSet<LinkId> = links.iter().filter(is_alone).cloned().collect();
     let mut fresh = Fresh::default();
@@ -140,104 +175,6 @@ async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) -> Result<(
         ..Work::default()
     };
     process(session, work).await
-}
-
-/// Reads a side's changes to their end, whole page by whole page; the cursor moves after each page is settled.
-async fn scan_side(
-    session: &mut Session<'_>,
-    side: Side,
-    (deep, max_age): (bool, Duration),
-    progress: Progress<'_>,
-) -> Result<(), CycleError> {
-    let overlap = if deep {
-        session.tuning.deep_overlap
-    } else {
-        session.tuning.overlap
-    };
-    let mut began_at = None;
-    loop {
-        session.go_on()?;
-        if !session.header.initial_sync_done[side] {
-            // Taking up years of records may last for hours: tell how far it has come.
-            progress(session);
-        }
-        let limit = session.parts.remotes[side].limits().page;
-        let after = start(&session.header.cursors[side], overlap).or_else(|| first_start(session, side));
-        let query = ChangeQuery {
-            schema: session.schemas[side].clone(),
-            fields: session.fields[side].clone(),
-            after,
-            created_from: earliest_creation(session, side),
-            limit,
-            max_age,
-        };
-        let page = session.parts.remotes[side].read_changes(&query).await.on(side)?;
-        session.note_server_time(side, page.server_time.later(page.age));
-        let began = *began_at.get_or_insert(page.server_time);
-        if page.hidden_rows > 0 {
-            session.warn(Problem::human(
-                "RowsHidden",
-                format!(
-                    "{side} counts more changed {} records than it shows; give the integration user read access to all \
-                     of them, or narrow its access on purpose",
-                    session.flow.sides[side].object
-                ),
-            ));
-        }
-        let last = page.records.last().cloned();
-        if planted(Bug::CursorBeforeCommit) {
-            session.header.cursors[side] =
-                advance(&session.header.cursors[side], last.as_ref(), page.complete, began);
-            session.commit_header().await?;
-        }
-        process_page(session, side, page.records).await?;
-        session.header.cursors[side] =
-            advance(&session.header.cursors[side], last.as_ref(), page.complete, began);
-        if page.complete {
-            session.header.initial_sync_done[side] = true;
-            return session.commit_header().await;
-        }
-        session.commit_header().await?;
-    }
-}
-
-async fn process_page(session: &mut Session<'_>, side: Side, records: Vec<Record>) -> Result<(), CycleError> {
-    let mut intake = sort(session, side, records);
-    let mut work = Work::default();
-    resolve(session, side, &mut intake, &mut work).await?;
-    work.links.extend(intake.touched);
-    work.fresh[side].extend(intake.fresh);
-    process(session, work).await
-}
-
-/// Where the first scan of a side begins: with everything, where its hand-made records originate. On the other side
-/// only counterparts count, and those are found through the stamps of their origins; so it begins now. A flow that
-/// keeps syncing what left the rules must find links whose origins no rule lets in, and reads everything.
-fn first_start(session: &Session<'_>, side: Side) -> Start {
-    let reads_all =
-        session.flow.direction.originates(side) || session.flow.on_exit == ExitPolicy::KeepSyncing;
-    (!reads_all).then(|| {
-        let server_now = session.parts.clock.now().seconds() + session.clock_offsets[side];
-        (
-            Instant::from_seconds(server_now).earlier(session.tuning.deep_overlap),
-            None,
-        )
-    })
-}
-
-/// The first scan of a side is narrowed by creation date, which both services index and which never changes, so that
-/// years of old records are not read. Later scans are narrowed by the cursor alone: a linked record may be older than
-/// the rules (matched, or restored by its stamp).
-fn earliest_creation(session: &Session<'_>, side: Side) -> Option<Instant> {
-    if session.header.cursors[side].floor.is_some() || !session.flow.direction.originates(side) {
-        return None;
-    }
-    let by_rules = created_from(&session.flow.sides[side].rules, created_field(side));
-    let by_history = match session.flow.history {
-        History::All => None,
-        History::New => session.header.activated_at[side],
-    };
-    by_rules.max(by_history)
 }
 
 /// Looks at a slice of the linked ids on both sides: what change queries never show (deleted, hidden, missed) shows

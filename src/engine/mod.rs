@@ -7,19 +7,29 @@
 //! - [`session`]: what a cycle works with, and how it comes to be: state loaded, org pinned, schemas compiled
 //! - [`book`]: every link of the flow in memory, and what the store holds of it
 //! - [`cycle`]: one pass: settle, read, process, sweep
+//! - [`scanning`]: a side's changes, read to their end before anything follows from them
 //! - [`intake`]: a page of rows → links to look at, and records without a link
 //! - [`origination`]: a record without a link → its stamp's partner, its match, or a counterpart to make
 //! - [`processing`]: links to look at → observe, plan, persist, verify, send, commit
 //! - [`sending`]: persisted intents → write calls → what became of each
 //! - [`settling`]: intents whose outcome is unknown
+//! - [`departures`]: what follows from a proven deletion, and only then; [`deleting`]: how it is sent; [`guard`]: what a person has to approve first
+//! - [`access`]: do we still see what we should, before anything is made or deleted
+//! - [`requests`]: what a person asks of a running flow
 //! - [`report`]: what the worker says about its flow
 
+mod access;
 mod book;
 mod cycle;
+mod deleting;
+mod departures;
+mod guard;
 mod intake;
 mod origination;
 mod processing;
 pub mod report;
+pub mod requests;
+mod scanning;
 mod sending;
 mod session;
 mod settling;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::departures;
 use super::intake::Fresh;
 use super::sending::{Outgoing, send};
 use super::session::{CycleError, OnSide, Session};
@@ -177,23 +178,19 @@ fn plan_one(
             {
                 seen[side] = Some(record);
             }
-            Some(unseen @ (Observation::Gone(_) | Observation::NotVisible))
-                if matches!(unseen, Observation::Gone(_)) || planted(Bug::DeletedOnAbsence) =>
-            {
-                // The link only remembers that the one that stayed never originates again.
-                let buried = Link {
-                    phase: Phase::Tombstone,
-                    quarantine: None,
-                    deferred: false,
-                    ..link
-                };
-                session.book.put(Link {
-                    intents: PerSide::default(),
-                    ..buried
-                });
+            Some(Observation::Gone(proof)) => {
+                if link.pair().is_some() {
+                    departures::note(session, link, side, *proof);
+                } else {
+                    departures::bury(session, link);
+                }
                 return;
             }
-            Some(Observation::NotVisible | Observation::Gone(_)) => {
+            Some(Observation::NotVisible) if planted(Bug::DeletedOnAbsence) => {
+                departures::bury(session, link);
+                return;
+            }
+            Some(Observation::NotVisible) => {
                 let problem = not_visible(session, side, record_id);
                 put_quarantined(session, link, problem);
                 return;
@@ -210,6 +207,8 @@ fn plan_one(
     }
     let link = Link {
         deferred: false,
+        // Both are there: what was deleted was undeleted.
+        departure: None,
         ..link
     };
     match (seen.salesforce, seen.service_now) {

@@ -1,6 +1,7 @@
 //! What a worker says about its flow: the raw material of `status`, metrics and events.
 
 use crate::core::failure::Problem;
+use crate::core::guard::PlanSummary;
 use crate::core::ident::RecordId;
 use crate::core::side::PerSide;
 use crate::core::time::Instant;
@@ -27,6 +28,8 @@ pub struct FlowReport {
     pub handled_sync_now: Option<String>,
     /// What does not stop the flow but needs eyes: fields on hold, rows hidden by permissions, a store nearly full.
     pub warnings: Vec<Problem>,
+    /// The plan that a guard holds back, while one does.
+    pub held_plan: Option<PlanSummary>,
     /// The org and the instance that the flow is pinned to.
     pub identities: PerSide<Option<String>>,
 }

@@ -104,7 +104,7 @@ fn creation_batch(session: &Session<'_>, side: Side, waiting: usize) -> usize {
 }
 
 /// A batch is sent only while the right to write outlasts it, and nobody told us to stop.
-fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError> {
+pub(super) fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError> {
     session.go_on()?;
     let timeout = session.parts.remotes[side].limits().write_timeout;
     if session.parts.fence.permits(timeout) || planted(Bug::ExpiredLeaseSends) {
@@ -300,14 +300,14 @@ async fn update(
 fn chosen(link: &Link, side: Side) -> Option<RecordId> {
     match &link.intents[side].as_ref()?.kind {
         IntentKind::Create { chosen } => chosen.clone(),
-        IntentKind::Update { .. } => None,
+        IntentKind::Update { .. } | IntentKind::Delete { .. } | IntentKind::Mark { .. } => None,
     }
 }
 
 /// Nothing of what is left was sent. Its changes are kept, durably, for when the service or the Lease is back; an
 /// intent whose values differ from an earlier attempt's stays, since that one may have been applied.
 async fn not_sent(session: &mut Session<'_>, left: &Outgoing, error: CycleError) -> CycleError {
-    if matches!(&error, CycleError::Remote { error, .. } if error.kind == RemoteErrorKind::NotPermitted) {
+    if error.owns_nothing() {
         // Whoever holds the Lease now owns the state too.
         return error;
     }

@@ -13,7 +13,8 @@ use crate::core::compile::compile;
 use crate::core::failure::Problem;
 use crate::core::fingerprint::Fingerprinter;
 use crate::core::flow::Flow;
-use crate::core::ident::{FieldName, LinkId};
+use crate::core::guard::{GuardKind, PlanSummary};
+use crate::core::ident::{FieldName, LinkId, RecordId};
 use crate::core::link::{Header, Intent, JournalEntry, Link, Sweep};
 use crate::core::plan::PlanContext;
 use crate::core::schema::ObjectSchema;
@@ -36,6 +37,9 @@ pub(super) enum CycleError {
     /// The flow cannot run as it is.
     #[error("{}: {}", .0.reason, .0.message)]
     Blocked(Problem),
+    /// A guard holds back what the flow would do next.
+    #[error("a guard holds back a plan")]
+    Held(Box<PlanSummary>),
 }
 
 impl CycleError {
@@ -44,16 +48,30 @@ impl CycleError {
         match self {
             Self::Remote { error, .. } => error.problem.clone(),
             Self::Blocked(problem) => problem.clone(),
+            Self::Held(plan) => held_back(plan),
             Self::Stopped => Problem::waiting("Stopped", self.to_string()),
             Self::Store(error) => error.problem(),
         }
+    }
+
+    /// The plan that a person has to approve.
+    pub(super) fn held_plan(&self) -> Option<PlanSummary> {
+        match self {
+            Self::Held(plan) => Some(plan.as_ref().clone()),
+            Self::Remote { .. } | Self::Store(_) | Self::Stopped | Self::Blocked(_) => None,
+        }
+    }
+
+    /// Does another process own the state by now?
+    pub(super) fn owns_nothing(&self) -> bool {
+        matches!(self, Self::Remote { error, .. } if error.kind == RemoteErrorKind::NotPermitted)
     }
 
     /// How long the service asked us to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Remote { error, .. } => error.retry_after,
-            Self::Store(_) | Self::Blocked(_) | Self::Stopped => None,
+            Self::Store(_) | Self::Blocked(_) | Self::Held(_) | Self::Stopped => None,
         }
     }
 
@@ -67,7 +85,7 @@ impl CycleError {
                 )
             }
             Self::Store(error) => !matches!(error, StoreError::Conflict | StoreError::Unavailable(_)),
-            Self::Blocked(_) => true,
+            Self::Blocked(_) | Self::Held(_) => true,
             Self::Stopped => false,
         }
     }
@@ -105,6 +123,8 @@ pub(super) struct Session<'a> {
     pub(super) warnings: Vec<Problem>,
     /// Effective writes of this cycle, for *last sync*.
     pub(super) writes: u64,
+    /// Were known records of each side seen in this cycle, before anything is made or deleted there?
+    pub(super) access_checked: PerSide<bool>,
     /// Was the outcome of a write of this cycle left to be found out by looking?
     pub(super) unsettled: bool,
     stored_header: Option<Header>,
@@ -143,6 +163,7 @@ impl<'a> Session<'a> {
             checked_at: parts.clock.monotonic(),
             warnings: Vec::new(),
             writes: 0,
+            access_checked: PerSide::default(),
             unsettled: false,
             stored_header: snapshot.header,
             control,
@@ -155,26 +176,35 @@ impl<'a> Session<'a> {
     /// Pins the org and the instance at first contact; a credential that leads elsewhere stops the flow.
     fn pin(&mut self, identities: &PerSide<Identity>) -> Result<(), CycleError> {
         for (side, identity) in identities.iter() {
-            self.note_server_time(side, identity.server_time);
-            match &self.header.identities[side] {
-                Some(pinned) if *pinned != identity.id => {
-                    return Err(CycleError::Blocked(Problem::human(
-                        "IdentityChanged",
-                        format!(
-                            "this flow's links belong to {side} {pinned}, but the connection now leads to {}; point the \
-                             Connection back, or make a new SyncFlow for the other one",
-                            identity.id
-                        ),
-                    )));
-                }
-                Some(_) => {}
-                None => {
-                    self.header.identities[side] = Some(identity.id.clone());
-                    self.header.activated_at[side] = Some(identity.server_time);
-                }
-            }
+            self.pin_one(side, identity)?;
         }
         Ok(())
+    }
+
+    /// Compares one side's answer with the pinned identity, and pins it at first contact.
+    pub(super) fn pin_one(&mut self, side: Side, identity: &Identity) -> Result<(), CycleError> {
+        self.note_server_time(side, identity.server_time);
+        match &self.header.identities[side] {
+            Some(pinned) if *pinned != identity.id => Err(CycleError::Blocked(Problem::human(
+                "IdentityChanged",
+                format!(
+                    "this flow's links belong to {side} {pinned}, but the connection now leads to {}; point the \
+                     Connection back, or make a new SyncFlow for the other one",
+                    identity.id
+                ),
+            ))),
+            Some(_) => Ok(()),
+            None => {
+                self.header.identities[side] = Some(identity.id.clone());
+                self.header.activated_at[side] = Some(identity.server_time);
+                Ok(())
+            }
+        }
+    }
+
+    /// The token of the plan that a person lets pass.
+    pub(super) fn approved_plan(&self) -> Option<String> {
+        self.control.borrow().requests.approved_plan.clone()
     }
 
     /// Bases of pairs that changed are void, other rules are applied from the beginning, and another key means that
@@ -307,6 +337,31 @@ impl<'a> Session<'a> {
             self.warnings.push(problem);
         }
     }
+}
+
+/// What a held plan is about, and how to let it pass.
+fn held_back(plan: &PlanSummary) -> Problem {
+    let PlanSummary {
+        side,
+        count,
+        of,
+        first,
+        token,
+        ..
+    } = plan;
+    let what = match plan.kind {
+        GuardKind::Deletions => format!("{count} of {of} pairs would end because their {side} records were deleted"),
+        GuardKind::Changes => format!("{count} of {of} linked records changed on {side} since the last cycle"),
+    };
+    let first: Vec<&str> = first.iter().map(RecordId::as_str).collect();
+    Problem::human(
+        "Blocked",
+        format!(
+            "{what}, more than the flow's guards let pass, and nothing is written; the first are {}. If that is right, \
+             set the annotation syncflow.io/approve-plan to {token}; if not, put it right at the service",
+            first.join(", ")
+        ),
+    )
 }
 
 async fn describe(parts: &WorkerParts, side: Side) -> Result<ObjectSchema, CycleError> {

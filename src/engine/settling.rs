@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::intake::stamp_of;
+use super::{deleting, departures};
 use super::origination::find_stamps;
 use super::processing::{Work, put_quarantined, read};
 use super::session::{CycleError, Session};
 use crate::core::creation::{Attribution, complete_creation};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, Stamp};
-use crate::core::link::{ChosenIds, Intent, IntentKind, Link, Phase, Quarantine};
+use crate::core::link::{ChosenIds, Intent, IntentKind, Link, Quarantine};
 use crate::core::planted::{Bug, planted};
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
 use crate::core::settle::{Settlement, settle_update};
-use crate::core::side::{PerSide, Side};
+use crate::core::side::Side;
 
 /// Looks at the target of every intent. Returns what there is to plan again.
 pub(super) async fn settle(session: &mut Session<'_>) -> Result<Work, CycleError> {
@@ -25,13 +26,16 @@ pub(super) async fn settle(session: &mut Session<'_>) -> Result<Work, CycleError
     for side in Side::BOTH {
         let mut updates = Vec::new();
         let mut creations = Vec::new();
+        let mut goodbyes = Vec::new();
         for link in pending.iter().filter_map(|id| session.book.get(id)) {
-            match &link.intents[side] {
-                Some(intent) if intent.is_creation() => creations.push(link.clone()),
-                Some(_) => updates.push(link.clone()),
+            match link.intents[side].as_ref().map(|intent| &intent.kind) {
+                Some(IntentKind::Create { .. }) => creations.push(link.clone()),
+                Some(IntentKind::Update { .. }) => updates.push(link.clone()),
+                Some(IntentKind::Delete { .. } | IntentKind::Mark { .. }) => goodbyes.push(link.clone()),
                 None => {}
             }
         }
+        deleting::settle(session, side, &goodbyes).await?;
         settle_updates(session, side, &updates, &mut work).await?;
         settle_creations(session, side, &creations, &mut work).await?;
     }
@@ -77,14 +81,12 @@ async fn settle_updates(
                     }
                 }
             }
-            Some(Observation::Gone(_)) => {
-                session.book.put(Link {
-                    phase: Phase::Tombstone,
-                    intents: PerSide::default(),
-                    quarantine: None,
-                    ..link.clone()
-                });
-                work.links.insert(link.id);
+            Some(Observation::Gone(proof)) => {
+                // Whatever became of the write, it is gone with its record.
+                let mut link = link.clone();
+                link.intents[side] = None;
+                work.links.insert(link.id.clone());
+                departures::note(session, link, side, *proof);
             }
             Some(Observation::NotVisible | Observation::Unread) | None => {}
         }
@@ -215,7 +217,7 @@ async fn find_created(
 fn chosen(link: &Link, side: Side) -> Option<RecordId> {
     match &link.intents[side].as_ref()?.kind {
         IntentKind::Create { chosen } => chosen.clone(),
-        IntentKind::Update { .. } => None,
+        IntentKind::Update { .. } | IntentKind::Delete { .. } | IntentKind::Mark { .. } => None,
     }
 }
 

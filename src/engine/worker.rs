@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::cycle::{self, Pace};
+use super::requests::Requests;
 use super::report::{FlowReport, FlowState, QuarantineRow};
 use super::session::{CycleError, Progress, Session};
 use super::tuning::Tuning;
@@ -40,8 +41,8 @@ pub struct WorkerParts {
 pub struct Control {
     /// Finish what was sent, commit it, and return.
     pub stop: bool,
-    /// A token that changes when a cycle is wanted now; it comes back in [`FlowReport::handled_sync_now`].
-    pub sync_now: Option<String>,
+    /// What a person asks of the flow.
+    pub requests: Requests,
 }
 
 /// One flow's loop.
@@ -99,6 +100,7 @@ impl Worker {
                         "the cycle failed"
                     );
                     report.state = FlowState::Failing(problem);
+                    report.held_plan = error.held_plan();
                     // What is in memory may be ahead of what is stored: begin again from what is stored.
                     session = None;
                     self.after_failure(&error, failures)
@@ -106,7 +108,7 @@ impl Worker {
             };
             if let Some(session) = &session {
                 self.describe(session, &mut report);
-                report.handled_sync_now.clone_from(&told.sync_now);
+                report.handled_sync_now.clone_from(&told.requests.sync_now);
             }
             publish(&reports, &report);
             if self.pause(&mut control, &told, wait).await.is_err() {
@@ -131,6 +133,7 @@ impl Worker {
         };
         let asked_now = control
             .borrow()
+            .requests
             .sync_now
             .as_deref()
             .is_some_and(|token| pace.handles(token));
@@ -199,6 +202,7 @@ impl Worker {
             })
             .take(FlowReport::QUARANTINE_ROWS)
             .collect();
+        report.held_plan = None;
         report.conflicts = session.header.conflicts;
         report.identities = session.header.identities.clone();
         report.warnings.clone_from(&session.warnings);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use syncflow::api::conditions::{Cause, ConditionStatus, ConditionType, MAX_MESSAGE, Verdict};
-use syncflow::api::sync_flow::QuarantinedRecord;
+use syncflow::api::sync_flow::{HeldPlan, HeldPlanKind, QuarantinedRecord};
 use syncflow::api::{ConnectionStatus, FieldMappingStatus, SyncFlowStatus};
 use syncflow_control_plane::ControlPlane;
 
@@ -34,6 +34,14 @@ fn flow_status() -> SyncFlowStatus {
         quarantined: Some(34),
         conflicts: Some(56),
         quarantine: vec![record; 10],
+        held_plan: Some(HeldPlan {
+            token: "0123456789abcdef".to_owned(),
+            kind: HeldPlanKind::Deletions,
+            side: "ServiceNow".to_owned(),
+            records: 7,
+            of: 9,
+            first: vec!["0123456789abcdef0123456789abcdef".to_owned(); 5],
+        }),
         last_sync_time: Some(Time(now())),
         last_handled_sync_now: Some("2026-01-01T00:00:00Z".to_owned()),
         conditions,

@@ -28,7 +28,7 @@ pub struct Process {
     worker: Pin<Box<dyn Future<Output = ()>>>,
     woken: Arc<Flag>,
     pub reports: watch::Receiver<FlowReport>,
-    _control: watch::Sender<Control>,
+    pub control: watch::Sender<Control>,
 }
 
 /// What a step of a process came to.
@@ -94,7 +94,7 @@ impl Process {
             worker: Box::pin(worker),
             woken: Arc::default(),
             reports,
-            _control: control,
+            control,
         }
     }
 

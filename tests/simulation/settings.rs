@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use syncflow::core::definition::{
-    ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection, FlowDefinition,
-    History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition, UnmappedPolicy,
+    ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection, FlowDefinition,
+    Guards, History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition, UnmappedPolicy,
     ValuePair,
 };
 use syncflow::core::ident::FieldName;
@@ -101,6 +101,8 @@ fn definition(direction: Direction) -> FlowDefinition {
         conflict: ConflictPolicy::MostRecent,
         drift: DriftPolicy::Revert,
         on_exit: ExitPolicy::PropagateThenUnlink,
+        on_delete: DeletePolicy::Unlink,
+        guards: Guards::default(),
         matching: Matching::CreateOnly,
         interval: Duration::from_mins(1),
     }

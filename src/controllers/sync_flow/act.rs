@@ -6,6 +6,7 @@ use crate::core::definition::FlowDefinition;
 use crate::core::failure::Problem;
 use crate::core::side::PerSide;
 use crate::engine::report::FlowReport;
+use crate::engine::requests::Requests;
 
 /// What the manifests want of the flow's worker.
 pub enum Wanted {
@@ -15,8 +16,8 @@ pub enum Wanted {
         definition: Box<FlowDefinition>,
         /// The ways to both services.
         connections: Box<PerSide<Lent>>,
-        /// The latest request for a cycle now.
-        sync_now: Option<String>,
+        /// What people ask of the flow.
+        requests: Requests,
     },
     /// Nothing until a Connection was proven: a worker that runs goes on.
     NotYet,
@@ -32,13 +33,13 @@ pub fn act(flow: &FlowKey, wanted: &Wanted, context: &Context) -> FlowReport {
         Wanted::Run {
             definition,
             connections,
-            sync_now,
+            requests,
         } => {
             let order = WorkOrder {
                 definition: definition.as_ref().clone(),
                 connections: connections.as_ref().clone(),
             };
-            context.flows.run(flow, order, sync_now.clone());
+            context.flows.run(flow, order, requests.clone());
         }
         Wanted::NotYet => {}
         Wanted::Suspended | Wanted::Held(_) => context.flows.rest(flow),

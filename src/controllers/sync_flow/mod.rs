@@ -21,8 +21,9 @@ use self::dereference::{Dereferenced, dereference};
 use self::readiness::Standing;
 use super::context::{Context, FlowKey, Guarded};
 use super::error::{KUBE_CALL_TIMEOUT, ReconcileError};
-use crate::api::{FINALIZER, SyncFlow, SyncFlowStatus};
+use crate::api::{APPROVE_PLAN_ANNOTATION, FINALIZER, SYNC_NOW_ANNOTATION, SyncFlow, SyncFlowStatus};
 use crate::core::failure::Problem;
+use crate::engine::requests::Requests;
 
 /// One look at a flow that may be going. The finalizer only ever stops the worker: records stay as they are, and links
 /// go with the objects that the flow owns.
@@ -101,9 +102,18 @@ fn wanted(flow: &SyncFlow, key: &FlowKey, context: &Context) -> Wanted {
         Ok(definition) => Wanted::Run {
             definition: Box::new(definition),
             connections: Box::new(references.connections),
-            sync_now: flow.annotations().get(crate::api::SYNC_NOW_ANNOTATION).cloned(),
+            requests: requests(flow),
         },
         Err(invalid) => Wanted::Held(invalid.problem()),
+    }
+}
+
+/// What people ask of the flow, by its annotations.
+fn requests(flow: &SyncFlow) -> Requests {
+    let annotation = |name: &str| flow.annotations().get(name).cloned();
+    Requests {
+        sync_now: annotation(SYNC_NOW_ANNOTATION),
+        approved_plan: annotation(APPROVE_PLAN_ANNOTATION).map(|token| token.trim().to_owned()),
     }
 }
 

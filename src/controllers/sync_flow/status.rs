@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::readiness::{Standing, verdict};
 use crate::api::SyncFlowStatus;
 use crate::api::conditions::trimmed;
-use crate::api::sync_flow::QuarantinedRecord;
+use crate::api::sync_flow::{HeldPlan, HeldPlanKind, QuarantinedRecord};
+use crate::core::guard::{GuardKind, PlanSummary};
 use crate::engine::report::{FlowReport, FlowState, QuarantineRow};
 
 /// The status of a flow that stands so. What only a worker knows stays as it was while none has anything to say.
@@ -23,10 +24,13 @@ pub fn status(
         conditions: verdict.conditions(&previous.conditions, generation, now),
         ..previous.clone()
     };
-    if let Standing::Running(report) = standing
-        && has_counted(report)
-    {
-        fill(&mut status, report);
+    if let Standing::Running(report) = standing {
+        if report.state != FlowState::Starting {
+            status.held_plan = report.held_plan.as_ref().map(held_plan);
+        }
+        if has_counted(report) {
+            fill(&mut status, report);
+        }
     }
     status
 }
@@ -52,6 +56,20 @@ fn fill(status: &mut SyncFlowStatus, report: &FlowReport) {
     }
     if report.handled_sync_now.is_some() {
         status.last_handled_sync_now.clone_from(&report.handled_sync_now);
+    }
+}
+
+fn held_plan(plan: &PlanSummary) -> HeldPlan {
+    HeldPlan {
+        token: plan.token.clone(),
+        kind: match plan.kind {
+            GuardKind::Deletions => HeldPlanKind::Deletions,
+            GuardKind::Changes => HeldPlanKind::Changes,
+        },
+        side: plan.side.to_string(),
+        records: count(plan.count),
+        of: count(plan.of),
+        first: plan.first.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::api::policy::{DeletePolicy, ExitPolicy};
+use crate::api::policy::{DeletePolicy, ExitPolicy, Guard, MarkField};
 use crate::api::rule::{OnCreateValue, Operator, RecordRule};
 use crate::api::sync_flow::{Direction, History, MatchingMode, SyncFlowSpec};
 use crate::controllers::field_mapping::validate::{ValidMapping, conflict_policy, drift_policy};
@@ -36,6 +36,11 @@ pub enum InvalidFlow {
     /// `MatchThenCreate` without keys, or keys without it.
     #[error("spec.matching.keys are for mode MatchThenCreate, which needs at least one pair")]
     MatchingKeys,
+    /// `Mark` without a field where one is needed, or a mark that has no effect.
+    #[error(
+        "spec.onDelete.mark is for policy Mark, which needs a field on each side that a deletion travels to, and none elsewhere"
+    )]
+    Mark,
 }
 
 /// Builds the definition of the flow. The mapping is taken as it is; that the two fit is
@@ -62,10 +67,6 @@ pub fn translate(
     if direction.originates(Side::ServiceNow) && sides.salesforce.stamp_field.is_none() {
         return Err(InvalidFlow::NoStampField);
     }
-    // Unlink is what the engine does; a policy that it does not know would have to be refused here.
-    match spec.on_delete.policy {
-        DeletePolicy::Unlink => {}
-    }
     Ok(definition::FlowDefinition {
         direction,
         sides,
@@ -80,6 +81,11 @@ pub fn translate(
             ExitPolicy::PropagateThenUnlink => definition::ExitPolicy::PropagateThenUnlink,
             ExitPolicy::Unlink => definition::ExitPolicy::Unlink,
             ExitPolicy::KeepSyncing => definition::ExitPolicy::KeepSyncing,
+        },
+        on_delete: on_delete(spec)?,
+        guards: definition::Guards {
+            deletions: guard(spec.guards.deletions),
+            changes: guard(spec.guards.changes),
         },
         matching: matching(spec)?,
         interval: spec.interval.as_duration(),
@@ -195,6 +201,49 @@ fn on_create(
         });
     }
     Ok(parsed)
+}
+
+fn on_delete(spec: &SyncFlowSpec) -> Result<definition::DeletePolicy, InvalidFlow> {
+    let mark = |side: Side, mark: Option<&MarkField>| -> Result<_, InvalidFlow> {
+        let Some(mark) = mark else { return Ok(None) };
+        let path = match side {
+            Side::Salesforce => "spec.onDelete.mark.salesforce.field",
+            Side::ServiceNow => "spec.onDelete.mark.serviceNow.field",
+        };
+        Ok(Some(definition::MarkDefinition {
+            field: field(path, &mark.field)?,
+            value: mark.value.clone(),
+        }))
+    };
+    let marks = spec.on_delete.mark.as_ref();
+    match (spec.on_delete.policy, marks) {
+        (DeletePolicy::Unlink, None) => Ok(definition::DeletePolicy::Unlink),
+        (DeletePolicy::DeleteCounterpart, None) => Ok(definition::DeletePolicy::DeleteCounterpart),
+        (DeletePolicy::Mark, Some(marks)) => {
+            let direction = flow_direction(spec.direction);
+            let marks = PerSide {
+                salesforce: mark(Side::Salesforce, marks.salesforce.as_ref())?,
+                service_now: mark(Side::ServiceNow, marks.service_now.as_ref())?,
+            };
+            if Side::BOTH
+                .into_iter()
+                .any(|side| marks[side].is_some() != direction.originates(side.other()))
+            {
+                return Err(InvalidFlow::Mark);
+            }
+            Ok(definition::DeletePolicy::Mark(marks))
+        }
+        (DeletePolicy::Mark, None) | (DeletePolicy::Unlink | DeletePolicy::DeleteCounterpart, Some(_)) => {
+            Err(InvalidFlow::Mark)
+        }
+    }
+}
+
+fn guard(guard: Guard) -> definition::Guard {
+    definition::Guard {
+        records: u64::try_from(guard.records).unwrap_or(0),
+        percent: u8::try_from(guard.percent.clamp(0, 100)).unwrap_or(100),
+    }
 }
 
 fn matching(spec: &SyncFlowSpec) -> Result<definition::Matching, InvalidFlow> {

@@ -3,7 +3,7 @@
 use crate::api::sync_flow::SyncFlowSpec;
 use crate::controllers::field_mapping::validate::ValidMapping;
 use crate::controllers::sync_flow::translate::{InvalidFlow, translate};
-use crate::core::definition::FlowDefinition;
+use crate::core::definition::{DeletePolicy, FlowDefinition};
 use crate::core::failure::Problem;
 use crate::core::side::Side;
 
@@ -40,6 +40,14 @@ pub enum InvalidPairing {
         /// The stamp field.
         field: String,
     },
+    /// A mark would overwrite the stamps.
+    #[error("onDelete.mark sets {field} on {side}, which holds the stamp: mark another field")]
+    StampFieldMarked {
+        /// The side.
+        side: Side,
+        /// The stamp field.
+        field: String,
+    },
     /// An `onCreate` value would overwrite the stamps.
     #[error(
         "the onCreate value of {field} on {side} would overwrite the stamp: remove it, or stamp another field"
@@ -56,7 +64,7 @@ impl InvalidPairing {
     /// As a condition shows it: always a person's to solve.
     pub fn problem(&self) -> Problem {
         let reason = match self {
-            Self::Flow(_) | Self::StampFieldSet { .. } => "InvalidSpec",
+            Self::Flow(_) | Self::StampFieldSet { .. } | Self::StampFieldMarked { .. } => "InvalidSpec",
             Self::OtherObject { .. } | Self::StampFieldMapped { .. } => "InvalidMapping",
         };
         Problem::human(reason, self.to_string())
@@ -86,6 +94,16 @@ pub fn validate(
         let is_stamp = |name: &str| same_name(side, name, stamp.as_str());
         if ours.on_create.iter().any(|value| is_stamp(value.field.as_str())) {
             return Err(InvalidPairing::StampFieldSet {
+                side,
+                field: stamp.to_string(),
+            });
+        }
+        let marked = match &definition.on_delete {
+            DeletePolicy::Mark(marks) => marks[side].as_ref(),
+            DeletePolicy::Unlink | DeletePolicy::DeleteCounterpart => None,
+        };
+        if marked.is_some_and(|mark| is_stamp(mark.field.as_str())) {
+            return Err(InvalidPairing::StampFieldMarked {
                 side,
                 field: stamp.to_string(),
             });

@@ -13,6 +13,7 @@ use crate::controllers::context::{FlowKey, WorkOrder};
 use crate::core::failure::Problem;
 use crate::core::retry::Backoff;
 use crate::engine::report::{FlowReport, FlowState};
+use crate::engine::requests::Requests;
 use crate::engine::worker::{Control, WorkerParts};
 
 /// What is wanted of a flow's worker.
@@ -33,8 +34,8 @@ pub struct Run {
     pub number: u64,
     /// The order.
     pub order: Arc<WorkOrder>,
-    /// The latest request for a cycle now.
-    pub sync_now: Option<String>,
+    /// What people ask of the flow.
+    pub requests: Requests,
 }
 
 /// What a worker said last, and on which order.
@@ -146,7 +147,7 @@ impl Keeper {
         };
         let (control, told) = watch::channel(Control {
             stop: false,
-            sync_now: run.sync_now.clone(),
+            requests: run.requests.clone(),
         });
         let (said, mut reports) = watch::channel(FlowReport::default());
         debug!(
@@ -191,8 +192,8 @@ impl Keeper {
         match &*self.desired.borrow_and_update() {
             Desired::Run(next) if next.number == run.number => {
                 control.send_if_modified(|control| {
-                    let asked = control.sync_now != next.sync_now;
-                    control.sync_now.clone_from(&next.sync_now);
+                    let asked = control.requests != next.requests;
+                    control.requests.clone_from(&next.requests);
                     asked
                 });
                 true

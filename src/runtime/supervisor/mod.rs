@@ -26,6 +26,7 @@ use super::metrics::Metrics;
 use crate::controllers::context::{FlowKey, Flows, WorkOrder};
 use crate::core::failure::Problem;
 use crate::engine::report::FlowReport;
+use crate::engine::requests::Requests;
 use crate::engine::worker::{Control, Worker, WorkerParts};
 use crate::ports::{Clock, Entropy, Fence, LinkStore};
 
@@ -145,7 +146,7 @@ impl Supervisor {
 
 #[async_trait]
 impl Flows for Supervisor {
-    fn run(&self, flow: &FlowKey, order: WorkOrder, sync_now: Option<String>) {
+    fn run(&self, flow: &FlowKey, order: WorkOrder, requests: Requests) {
         self.with(|slots| {
             if self.tasks.is_closed() {
                 return;
@@ -157,8 +158,8 @@ impl Flows for Supervisor {
             let mut renewed = false;
             slot.desired.send_if_modified(|desired| match desired {
                 Desired::Run(run) if run.order.same_work(&order) => {
-                    let asked_again = run.sync_now != sync_now;
-                    run.sync_now = sync_now;
+                    let asked_again = run.requests != requests;
+                    run.requests = requests;
                     asked_again
                 }
                 Desired::End => false,
@@ -167,7 +168,7 @@ impl Flows for Supervisor {
                     *desired = Desired::Run(Run {
                         number: next,
                         order: Arc::new(order),
-                        sync_now,
+                        requests,
                     });
                     true
                 }

@@ -8,11 +8,12 @@ use super::*;
 use crate::controllers::connection::registry::{Epoch, Lent};
 use crate::controllers::connection::watchful::tests::Refusing;
 use crate::core::definition::{
-    ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FlowDefinition, History, Matching, SideDefinition,
+    ConflictPolicy, DeletePolicy, Guards, Direction, DriftPolicy, ExitPolicy, FlowDefinition, History, Matching, SideDefinition,
 };
 use crate::core::failure::FailureClass;
 use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
+use crate::engine::requests::Requests;
 use crate::engine::report::FlowState;
 use crate::runtime::clock::SystemClock;
 
@@ -99,15 +100,15 @@ fn obedient(say: mpsc::UnboundedSender<Said>) -> Arc<Work> {
             let name = parts.definition.interval.as_secs();
             let _ = say.send(Said::Began(name));
             reports.send_modify(|report| report.state = FlowState::Synced);
-            let mut asked = control.borrow().sync_now.clone();
+            let mut asked = control.borrow().requests.sync_now.clone();
             while control.changed().await.is_ok() {
                 let told = control.borrow_and_update().clone();
                 if told.stop {
                     let _ = say.send(Said::Drained(name));
                     return;
                 }
-                if told.sync_now != asked {
-                    asked = told.sync_now;
+                if told.requests.sync_now != asked {
+                    asked = told.requests.sync_now;
                     let _ = say.send(Said::SyncNow(asked.clone().unwrap_or_default()));
                 }
             }
@@ -143,6 +144,8 @@ fn order(seconds: u64) -> WorkOrder {
             conflict: ConflictPolicy::MostRecent,
             drift: DriftPolicy::Revert,
             on_exit: ExitPolicy::KeepSyncing,
+            on_delete: DeletePolicy::Unlink,
+            guards: Guards::default(),
             matching: Matching::CreateOnly,
             interval: Duration::from_secs(seconds),
         },
@@ -167,10 +170,13 @@ fn lent(side: Side, generation: i64) -> Lent {
 async fn the_same_order_leaves_its_worker_alone_and_passes_the_request_for_a_cycle_now() {
     let mut bench = bench(0, obedient);
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
-    bench.supervisor.run(&cases, order(1), None);
-    bench.supervisor.run(&cases, order(1), Some("now".to_owned()));
+    bench.supervisor.run(&cases, order(1), Requests::default());
+    bench.supervisor.run(&cases, order(1), Requests {
+            sync_now: Some("now".to_owned()),
+            ..Requests::default()
+        });
     assert_eq!(bench.said.recv().await, Some(Said::SyncNow("now".to_owned())));
 }
 
@@ -178,10 +184,10 @@ async fn the_same_order_leaves_its_worker_alone_and_passes_the_request_for_a_cyc
 async fn another_order_starts_only_after_the_first_worker_has_drained() {
     let mut bench = bench(0, obedient);
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     assert_eq!(bench.woken.recv().await.as_deref(), Some("cases"));
-    bench.supervisor.run(&cases, order(2), None);
+    bench.supervisor.run(&cases, order(2), Requests::default());
     let report = bench.supervisor.report(&cases).unwrap();
     assert_eq!(
         report.state,
@@ -196,11 +202,11 @@ async fn another_order_starts_only_after_the_first_worker_has_drained() {
 async fn another_epoch_of_a_connection_is_another_order() {
     let mut bench = bench(0, obedient);
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     let mut rotated = order(1);
     rotated.connections.salesforce = lent(Side::Salesforce, 2);
-    bench.supervisor.run(&cases, rotated, None);
+    bench.supervisor.run(&cases, rotated, Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Drained(1)));
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
 }
@@ -209,12 +215,12 @@ async fn another_epoch_of_a_connection_is_another_order() {
 async fn a_flow_at_rest_has_no_worker_and_no_report_and_starts_again() {
     let mut bench = bench(0, obedient);
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     bench.supervisor.rest(&cases);
     assert_eq!(bench.said.recv().await, Some(Said::Drained(1)));
     assert_eq!(bench.supervisor.report(&cases), None);
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
 }
 
@@ -222,7 +228,7 @@ async fn a_flow_at_rest_has_no_worker_and_no_report_and_starts_again() {
 async fn the_end_of_a_flow_is_acknowledged_only_after_its_worker_has_drained() {
     let mut bench = bench(0, obedient);
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     assert!(bench.supervisor.end(&cases).await);
     assert_eq!(
@@ -255,7 +261,7 @@ async fn a_worker_that_panics_is_reported_and_started_again_while_others_go_on()
         })
     });
     let (bad, good) = (flow("bad"), flow("good"));
-    bench.supervisor.run(&bad, order(13), None);
+    bench.supervisor.run(&bad, order(13), Requests::default());
     assert_eq!(bench.woken.recv().await.as_deref(), Some("bad"));
     let FlowState::Failing(problem) = bench.supervisor.report(&bad).unwrap().state else {
         panic!("the failure is not reported");
@@ -264,7 +270,7 @@ async fn a_worker_that_panics_is_reported_and_started_again_while_others_go_on()
         (problem.reason.as_str(), problem.class),
         ("WorkerFailed", FailureClass::Transient)
     );
-    bench.supervisor.run(&good, order(1), None);
+    bench.supervisor.run(&good, order(1), Requests::default());
     assert_eq!(
         bench.said.recv().await,
         Some(Said::Began(1)),
@@ -281,7 +287,7 @@ async fn a_worker_that_panics_is_reported_and_started_again_while_others_go_on()
 async fn link_state_that_cannot_be_opened_is_reported_and_tried_again() {
     let mut bench = bench(2, obedient);
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     bench.woken.recv().await.unwrap();
     let report = bench.supervisor.report(&cases).unwrap();
     assert_eq!(
@@ -303,9 +309,9 @@ async fn a_worker_that_does_not_drain_in_time_is_dropped_and_never_runs_beside_i
         })
     });
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
-    bench.supervisor.run(&cases, order(2), None);
+    bench.supervisor.run(&cases, order(2), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(2)));
     let text = bench.supervisor.shared.metrics.text().unwrap();
     assert!(text.contains("syncflow_worker_drains_aborted_total 1"), "{text}");
@@ -315,7 +321,7 @@ async fn a_worker_that_does_not_drain_in_time_is_dropped_and_never_runs_beside_i
 async fn draining_all_ends_every_worker() {
     let mut bench = bench(0, obedient);
     for (name, seconds) in [("a", 1), ("b", 2)] {
-        bench.supervisor.run(&flow(name), order(seconds), None);
+        bench.supervisor.run(&flow(name), order(seconds), Requests::default());
         assert_eq!(bench.said.recv().await, Some(Said::Began(seconds)));
     }
     bench.supervisor.drain().await;
@@ -327,7 +333,7 @@ async fn draining_all_ends_every_worker() {
 #[tokio::test(start_paused = true)]
 async fn a_flow_whose_finalizer_was_taken_away_by_hand_loses_its_worker() {
     let mut bench = bench(0, obedient);
-    bench.supervisor.run(&flow("orphan"), order(1), None);
+    bench.supervisor.run(&flow("orphan"), order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     bench.supervisor.retain(&|_| false);
     assert_eq!(bench.said.recv().await, Some(Said::Drained(1)));
@@ -337,7 +343,7 @@ async fn a_flow_whose_finalizer_was_taken_away_by_hand_loses_its_worker() {
 async fn nothing_starts_after_the_drain_began() {
     let mut bench = bench(0, obedient);
     bench.supervisor.drain().await;
-    bench.supervisor.run(&flow("late"), order(1), None);
+    bench.supervisor.run(&flow("late"), order(1), Requests::default());
     assert_eq!(bench.supervisor.report(&flow("late")), None);
     assert!(bench.said.try_recv().is_err());
 }
@@ -358,7 +364,7 @@ async fn the_pulse_of_a_flow_is_counted_and_wakes_nobody() {
         })
     });
     let cases = flow("cases");
-    bench.supervisor.run(&cases, order(1), None);
+    bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(
         bench.woken.recv().await.as_deref(),
         Some("cases"),

@@ -3,6 +3,8 @@
 
 mod conflicts;
 mod creation;
+mod deletions;
+mod guards;
 mod identity;
 mod records_that_leave;
 mod rules_and_matching;

@@ -9,7 +9,9 @@ use syncflow::core::failure::Problem;
 use syncflow::core::link::Link;
 use syncflow::core::side::Side;
 use syncflow::engine::report::{FlowReport, FlowState};
+use syncflow::engine::requests::Requests;
 use syncflow::engine::tuning::Tuning;
+use syncflow_simulators::service_now::{Acl, Grant, Operation};
 use syncflow_simulators::{Admin, Fields, Model, WriteKind};
 
 use crate::process::Process;
@@ -24,6 +26,7 @@ pub struct Scene {
     pub store: MemoryStore,
     pub definition: FlowDefinition,
     process: Option<Process>,
+    requests: Requests,
     key: [u8; 32],
 }
 
@@ -49,6 +52,7 @@ impl Scene {
             store: MemoryStore::new(),
             definition,
             process: None,
+            requests: Requests::default(),
             key: [7; 32],
         }
     }
@@ -69,6 +73,12 @@ impl Scene {
         self.process().run_for(&world, minutes * 60_000);
     }
 
+    /// Lets the flow run for a moment.
+    pub fn run_seconds(&mut self, seconds: i64) {
+        let world = Arc::clone(&self.world);
+        self.process().run_for(&world, seconds * 1_000);
+    }
+
     /// Lets the process take so many steps: it stands at an await after each.
     pub fn step(&mut self, steps: u32) {
         for _ in 0..steps {
@@ -78,13 +88,18 @@ impl Scene {
 
     fn process(&mut self) -> &mut Process {
         self.process.get_or_insert_with(|| {
-            Process::start(
+            let process = Process::start(
                 &self.world,
                 &self.store,
                 &self.definition,
                 Tuning::default(),
                 self.key,
-            )
+            );
+            // Annotations outlive processes.
+            process
+                .control
+                .send_modify(|control| control.requests = self.requests.clone());
+            process
         })
     }
 
@@ -212,6 +227,55 @@ impl Scene {
             Side::ServiceNow => world.service_now.model.delete_as_person("incident", id, at, USER),
         }
         .unwrap();
+    }
+
+    /// Somebody takes a record out of the recycle bin, or out of the deleted records.
+    pub fn undelete(&self, side: Side, id: &str) {
+        let mut world = lock(&self.world);
+        world.pass(std::time::Duration::from_secs(5));
+        let at = world.timestamp();
+        match side {
+            Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
+            Side::ServiceNow => world
+                .service_now
+                .model
+                .undelete_as_person("incident", id, at, USER),
+        }
+        .unwrap();
+    }
+
+    /// Is the record there?
+    pub fn exists(&self, side: Side, id: &str) -> bool {
+        let key = match side {
+            Side::Salesforce => "Id",
+            Side::ServiceNow => "sys_id",
+        };
+        self.all(side)
+            .iter()
+            .any(|record| record.get(key).is_some_and(|value| *value == *id))
+    }
+
+    /// Somebody sets annotations on the flow.
+    pub fn ask(&mut self, change: impl FnOnce(&mut Requests)) {
+        change(&mut self.requests);
+        let requests = self.requests.clone();
+        self.process()
+            .control
+            .send_modify(|control| control.requests = requests);
+    }
+
+    /// Somebody approves the plan that is held back.
+    pub fn approve(&mut self) {
+        let token = self.report().held_plan.expect("a plan is held back").token;
+        self.ask(|requests| requests.approved_plan = Some(token));
+    }
+
+    /// The integration user of the instance may see what was deleted there.
+    pub fn let_deletions_be_proven(&self) {
+        self.set_up(|world| {
+            let right = Acl::row("sys_audit_delete", Operation::Read, Grant::Role("itil".into()));
+            world.service_now.model.add_acl(right);
+        });
     }
 
     /// The one record of the other side that carries this record's stamp.

@@ -169,3 +169,37 @@ fn nothing_may_overwrite_the_stamps() {
     let set = validate(&parse(flow), "case-incident", &mapping()).unwrap_err();
     assert_eq!(set.problem().reason.as_str(), "InvalidSpec");
 }
+
+#[test]
+fn a_deletion_policy_keeps_its_marks_and_a_mark_that_could_not_be_set_is_refused() {
+    let with = |on_delete: Value| {
+        let mut flow = guide();
+        flow["onDelete"] = on_delete;
+        flow
+    };
+    let marks = json!({"policy": "Mark", "mark": {
+        "salesforce": {"field": "Status", "value": "Closed"},
+        "serviceNow": {"field": "state", "value": "7"},
+    }});
+    let flow = translate(&parse(with(marks.clone())), &mapping()).unwrap();
+    let definition::DeletePolicy::Mark(marked) = flow.on_delete else {
+        panic!("{:?}", flow.on_delete);
+    };
+    assert_eq!(marked.service_now.unwrap().value, "7");
+    for wrong in [
+        json!({"policy": "Mark"}),
+        json!({"policy": "Unlink", "mark": marks["mark"]}),
+        json!({"policy": "Mark", "mark": {"serviceNow": {"field": "state", "value": "7"}}}),
+    ] {
+        assert!(message(with(wrong)).contains("spec.onDelete.mark"));
+    }
+    let mut stamped = with(marks);
+    stamped["onDelete"]["mark"]["salesforce"]["field"] = json!("servicenow_sys_id__c");
+    assert!(message(stamped).contains("holds the stamp"));
+}
+
+#[test]
+fn the_guards_of_a_flow_that_says_nothing_are_those_of_the_engine() {
+    let flow = translate(&parse(guide()), &mapping()).unwrap();
+    assert_eq!(flow.guards, definition::Guards::default());
+}

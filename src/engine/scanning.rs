@@ -1,0 +1,228 @@
+//! Reads a side's changes to their end; the cursor moves only over rows whose consequences are settled.
+//!
+//! The rows of a scan are counted before anything is written: when so many linked records changed at once that the
+//! guard holds them back, nothing of the scan is written, and the cursor stays where it was.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::guard;
+use super::intake::{Intake, sort};
+use super::origination::resolve;
+use super::processing::{Work, process};
+use super::session::{CycleError, OnSide, Progress, Session};
+use crate::core::compile::created_field;
+use crate::core::definition::{ExitPolicy, History};
+use crate::core::failure::Problem;
+use crate::core::guard::{GuardKind, PlanSummary, exceeds};
+use crate::core::header::{Cursor, HeldPlan};
+use crate::core::ident::{LinkId, RecordId};
+use crate::core::planted::{Bug, planted};
+use crate::core::record::Record;
+use crate::core::rules::created_from;
+use crate::core::scan::{Start, advance, start};
+use crate::core::side::Side;
+use crate::core::time::Instant;
+use crate::ports::{ChangePage, ChangeQuery};
+
+/// Rows that wait in memory to be counted; a scan with more is written in parts, each of which is counted with those
+/// before it.
+const MOST_WAITING: usize = 10_000;
+
+/// Reads a side's changes to their end.
+pub(super) async fn scan_side(
+    session: &mut Session<'_>,
+    side: Side,
+    (deep, max_age): (bool, Duration),
+    progress: Progress<'_>,
+) -> Result<(), CycleError> {
+    let overlap = if deep {
+        session.tuning.deep_overlap
+    } else {
+        session.tuning.overlap
+    };
+    // Records are taken up for the first time: nobody's edits are overwritten by surprise, so nothing is counted.
+    let first_time =
+        session.header.cursors[side].floor.is_none() || !session.header.initial_sync_done[side];
+    let mut cursor = session.header.cursors[side].clone();
+    let mut began_at = None;
+    let mut waiting = Waiting::default();
+    loop {
+        session.go_on()?;
+        if !session.header.initial_sync_done[side] {
+            // Taking up years of records may last for hours: tell how far it has come.
+            progress(session);
+        }
+        let page = read_page(session, side, &cursor, overlap, max_age).await?;
+        let began = *began_at.get_or_insert(page.server_time);
+        cursor = advance(&cursor, page.records.last(), page.complete, began);
+        waiting.add(session, side, page.records);
+        if first_time || page.complete || waiting.rows >= MOST_WAITING {
+            if !first_time {
+                permit_changes(session, side, &waiting, began, page.complete).await?;
+            }
+            if planted(Bug::CursorBeforeCommit) {
+                session.header.cursors[side] = cursor.clone();
+                session.commit_header().await?;
+            }
+            waiting.flush(session, side).await?;
+            session.header.cursors[side] = cursor.clone();
+            if page.complete {
+                session.header.initial_sync_done[side] = true;
+            }
+            session.commit_header().await?;
+        }
+        if page.complete {
+            return Ok(());
+        }
+    }
+}
+
+async fn read_page(
+    session: &mut Session<'_>,
+    side: Side,
+    cursor: &Cursor,
+    overlap: Duration,
+    max_age: Duration,
+) -> Result<ChangePage, CycleError> {
+    let query = ChangeQuery {
+        schema: session.schemas[side].clone(),
+        fields: session.fields[side].clone(),
+        after: start(cursor, overlap).or_else(|| first_start(session, side)),
+        created_from: earliest_creation(session, side, cursor),
+        limit: session.parts.remotes[side].limits().page,
+        max_age,
+    };
+    let page = session.parts.remotes[side].read_changes(&query).await.on(side)?;
+    session.note_server_time(side, page.server_time.later(page.age));
+    if page.hidden_rows > 0 {
+        session.warn(Problem::human(
+            "RowsHidden",
+            format!(
+                "{side} counts more changed {} records than it shows; give the integration user read access to all \
+                 of them, or narrow its access on purpose",
+                session.flow.sides[side].object
+            ),
+        ));
+    }
+    Ok(page)
+}
+
+/// Rows that were read and sorted, and from which nothing has followed yet.
+#[derive(Default)]
+struct Waiting {
+    pages: Vec<Intake>,
+    rows: usize,
+    /// Linked records that changed, with when: of the whole scan.
+    changed: Vec<(LinkId, RecordId, Instant)>,
+}
+
+impl Waiting {
+    fn add(&mut self, session: &mut Session<'_>, side: Side, records: Vec<Record>) {
+        let mut intake = sort(session, side, records);
+        for id in &intake.touched {
+            let record = session.book.get(id).and_then(|link| link.ids[side].clone());
+            if let Some(row) = record.and_then(|id| intake.fresh.get(&id)) {
+                self.changed.push((id.clone(), row.id.clone(), row.version.modified));
+            }
+        }
+        // Most rows are seen again only because scans overlap: they are not kept.
+        let wanted: BTreeSet<RecordId> = intake
+            .touched
+            .iter()
+            .chain(&intake.alone)
+            .filter_map(|id| session.book.get(id)?.ids[side].clone())
+            .collect();
+        intake.fresh.retain(|id, _| wanted.contains(id));
+        self.rows += intake.fresh.len() + intake.stamped.len() + intake.candidates.len() + intake.older.len();
+        self.pages.push(intake);
+    }
+
+    async fn flush(&mut self, session: &mut Session<'_>, side: Side) -> Result<(), CycleError> {
+        self.rows = 0;
+        for mut intake in std::mem::take(&mut self.pages) {
+            session.go_on()?;
+            let mut work = Work::default();
+            resolve(session, side, &mut intake, &mut work).await?;
+            work.links.extend(intake.touched);
+            work.fresh[side].extend(intake.fresh);
+            process(session, work).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Lets the changes of a scan pass, or stops the flow with what a person has to approve.
+///
+/// On a table that people work in, the next edit is a minute away. So the plan is *what had changed until then*: later
+/// edits leave the token valid, unless they are too many by themselves.
+async fn permit_changes(
+    session: &mut Session<'_>,
+    side: Side,
+    waiting: &Waiting,
+    began: Instant,
+    complete: bool,
+) -> Result<(), CycleError> {
+    let of = guard::pairs(session);
+    let too_many = |rows: usize| {
+        let count = u64::try_from(rows).unwrap_or(u64::MAX);
+        exceeds(session.flow.guards.changes, GuardKind::Changes, count, of)
+    };
+    if !too_many(waiting.changed.len()) {
+        if complete {
+            guard::forget(session, GuardKind::Changes, side).await?;
+        }
+        return Ok(());
+    }
+    let held = session.header.held_plan.clone().filter(|plan| {
+        let until = plan.until.unwrap_or(Instant::EPOCH);
+        let later = waiting.changed.iter().filter(|(_, _, at)| *at > until).count();
+        let earlier = u64::try_from(waiting.changed.len() - later).unwrap_or(u64::MAX);
+        plan.summary.kind == GuardKind::Changes
+            && plan.summary.side == side
+            && earlier <= plan.summary.count
+            && !too_many(later)
+    });
+    let plan = held.unwrap_or_else(|| {
+        let records = waiting.changed.iter().map(|(_, id, _)| id.clone()).collect();
+        let basis = format!("{:?}|{began}", session.header.cursors[side].floor);
+        HeldPlan {
+            summary: PlanSummary::new(GuardKind::Changes, side, records, of, &basis),
+            until: Some(began),
+        }
+    });
+    if guard::is_approved(session, &plan.summary) {
+        return Ok(());
+    }
+    Err(guard::hold(session, plan).await)
+}
+
+/// Where the first scan of a side begins: with everything, where its hand-made records originate. On the other side
+/// only counterparts count, and those are found through the stamps of their origins; so it begins now. A flow that
+/// keeps syncing what left the rules must find links whose origins no rule lets in, and reads everything.
+fn first_start(session: &Session<'_>, side: Side) -> Start {
+    let reads_all =
+        session.flow.direction.originates(side) || session.flow.on_exit == ExitPolicy::KeepSyncing;
+    (!reads_all).then(|| {
+        let server_now = session.parts.clock.now().seconds() + session.clock_offsets[side];
+        (
+            Instant::from_seconds(server_now).earlier(session.tuning.deep_overlap),
+            None,
+        )
+    })
+}
+
+/// The first scan of a side is narrowed by creation date, which both services index and which never changes, so that
+/// years of old records are not read. Later scans are narrowed by the cursor alone: a linked record may be older than
+/// the rules (matched, or restored by its stamp).
+fn earliest_creation(session: &Session<'_>, side: Side, cursor: &Cursor) -> Option<Instant> {
+    if cursor.floor.is_some() || !session.flow.direction.originates(side) {
+        return None;
+    }
+    let by_rules = created_from(&session.flow.sides[side].rules, created_field(side));
+    let by_history = match session.flow.history {
+        History::All => None,
+        History::New => session.header.activated_at[side],
+    };
+    by_rules.max(by_history)
+}

@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Conflict, Drift, UnmappedPolicy};
+use super::policy::{Conflict, Drift, Truncate, UnmappedPolicy};
 
 /// Pairs of fields of one Salesforce object and one ServiceNow table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -82,6 +82,8 @@ pub enum FieldDirection {
         .message("drift is for a one-way field: a TwoWay field has no wrong side to edit"),
     validation = Rule::new("!has(self.unmapped) || has(self.values)")
         .message("unmapped needs values: without them every value is sent as it is"),
+    validation = Rule::new("!has(self.truncate) || !has(self.values)")
+        .message("truncate is for texts that are sent as they are: a field with values sends none that is too long"),
     validation = Rule::new("!has(self.unmapped) || !has(self.unmapped.default) || (has(self.unmapped.default.salesforce) == (self.direction != 'ToServiceNow') && has(self.unmapped.default.serviceNow) == (self.direction != 'ToSalesforce'))")
         .message("unmapped.default needs a value for each side that this pair writes, and none for a side that it does not"),
 )]
@@ -107,6 +109,9 @@ pub struct FieldPair {
     /// What happens to a value that `values` lack. Without it: `Hold`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmapped: Option<Unmapped>,
+    /// What happens to a text that is longer than the other side's field. Without it: `Quarantine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncate: Option<Truncate>,
     /// What wins when this field was changed on both sides. Without it: the flow's `conflict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,

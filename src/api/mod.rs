@@ -40,6 +40,14 @@ pub const SYNC_NOW_ANNOTATION: &str = "syncflow.io/sync-now";
 /// `SyncFlow` go on with that plan and no other.
 pub const APPROVE_PLAN_ANNOTATION: &str = "syncflow.io/approve-plan";
 
+/// `RECORD=SIDE` or `RECORD/FIELD=SIDE`, separated by commas, as the value of this annotation, lets that side win the
+/// conflicts of a record that wait for a person. Whatever follows a `#` only tells one request from another.
+pub const RESOLVE_CONFLICTS_ANNOTATION: &str = "syncflow.io/resolve-conflicts";
+
+/// Ids of quarantined records, separated by commas, or `*`, as the value of this annotation, has them tried again at
+/// once. Whatever follows a `#` only tells one request from another.
+pub const RELEASE_QUARANTINE_ANNOTATION: &str = "syncflow.io/release-quarantine";
+
 /// On every object that the operator makes for a `SyncFlow`: that `SyncFlow`'s UID.
 pub const FLOW_UID_LABEL: &str = "syncflow.io/flow-uid";
 

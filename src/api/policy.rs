@@ -17,6 +17,8 @@ pub enum ConflictPolicy {
     PreferSalesforce,
     /// ServiceNow.
     PreferServiceNow,
+    /// Neither, until a person decides.
+    Manual,
 }
 
 /// What wins when a two-way field was changed on both sides to different values.
@@ -25,7 +27,9 @@ pub enum ConflictPolicy {
 pub struct Conflict {
     /// `MostRecent`: the side with the most recent change that the flow did not make itself, each side's time
     /// corrected by that server's own clock; a tie goes to Salesforce. `PreferSalesforce`: Salesforce.
-    /// `PreferServiceNow`: ServiceNow. The losing value is kept in the conflict journal.
+    /// `PreferServiceNow`: ServiceNow. The losing value is kept in the conflict journal. `Manual`: neither is
+    /// overwritten, and the field is shown in `status.openConflicts`, until a person picks a side
+    /// (`syncflow conflicts resolve`), makes both equal, or edits the field on one side again.
     pub policy: ConflictPolicy,
 }
 
@@ -172,6 +176,26 @@ impl Default for Guards {
             changes: Self::changes(),
         }
     }
+}
+
+/// What happens to a text that is longer than the other side's field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TruncatePolicy {
+    /// The record is quarantined.
+    #[default]
+    Quarantine,
+    /// The other side gets the beginning, with a marker.
+    Cut,
+}
+
+/// What happens to a text that is longer than the other side's field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Truncate {
+    /// `Quarantine`: the record waits until the text is shortened or the field lengthened. `Cut`: the other side gets
+    /// the beginning of the text and the marker `... [cut]`. A text that ends with the marker never flows back, so a
+    /// cut copy cannot replace the whole; whoever wants that takes the marker away.
+    pub policy: TruncatePolicy,
 }
 
 /// What happens to a value that a field's `values` lack.

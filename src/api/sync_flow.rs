@@ -98,6 +98,12 @@ pub struct SyncFlowSpec {
     /// twice, never that a record is missing from a list.
     #[serde(default)]
     pub on_delete: OnDelete,
+    /// `true`: Salesforce itself refuses an update of a record that has moved since the operator's last look, to the
+    /// second; the record is then read and planned again. It costs one call a record instead of one for 200, so it is
+    /// for flows with few updates and busy people. ServiceNow has no such means: there the moment between the last look
+    /// and the write stays, about one request long.
+    #[serde(default)]
+    pub guarded_writes: bool,
     /// How many records may be concerned at once before a person is asked. Where more are, the flow is `Blocked`:
     /// nothing is written, `status.heldPlan` says what would happen, and the annotation `syncflow.io/approve-plan` with
     /// its token lets that plan pass.
@@ -244,6 +250,14 @@ pub struct SyncFlowStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub quarantine: Vec<QuarantinedRecord>,
+    /// Fields that were changed on both sides and wait for a person (`conflict: {policy: Manual}`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_conflict_count: Option<i64>,
+    /// The longest-standing of them, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub open_conflicts: Vec<OpenConflict>,
     /// The plan that a guard holds back, while the flow is `Blocked` by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_plan: Option<HeldPlan>,
@@ -254,11 +268,49 @@ pub struct SyncFlowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub last_handled_sync_now: Option<String>,
+    /// The requests of people that the flow has carried out last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_requests: Option<HandledRequests>,
     /// `Ready`, and only while true `Reconciling` and `Stalled`, and what needs eyes without stopping the flow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Digests of the annotations that the flow has carried out last: `syncflow conflicts resolve` and `syncflow quarantine
+/// release` wait for theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandledRequests {
+    /// Of `syncflow.io/resolve-conflicts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub resolve_conflicts: Option<String>,
+    /// Of `syncflow.io/release-quarantine`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub release_quarantine: Option<String>,
+}
+
+/// A field that waits for a person, by the ids of its records; never its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenConflict {
+    /// The Salesforce record.
+    #[schemars(length(max = 18))]
+    pub salesforce_id: String,
+    /// The ServiceNow record.
+    #[schemars(length(max = 32))]
+    pub service_now_id: String,
+    /// The Salesforce field.
+    #[schemars(length(max = 100))]
+    pub salesforce_field: String,
+    /// The ServiceNow column.
+    #[schemars(length(max = 100))]
+    pub service_now_field: String,
+    /// Since when.
+    pub since: Time,
 }
 
 /// A plan that concerns so many records that a person has to approve it. Ids, never values.

@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::definition::{
+    FieldDefinition, FlowDefinition, Matching, Operator, SideDefinition, TruncatePolicy,
+};
 use super::deletion::compile_on_delete;
-use super::definition::{FieldDefinition, FlowDefinition, Matching, Operator, SideDefinition};
 use super::failure::Problem;
 use super::flow::{FieldPair, Flow, FlowSide, OnDelete, Rule};
 use super::ident::{FieldKey, FieldName, Stamp};
@@ -13,6 +15,7 @@ use super::link::DefinitionHashes;
 use super::mapping::{instant, parse};
 use super::schema::{FieldKind, FieldSchema, ObjectSchema};
 use super::side::{PerSide, Side};
+use super::truncate::check_truncate;
 use super::value::Value;
 
 /// The default stamp field on ServiceNow, where the table has it.
@@ -65,6 +68,7 @@ pub fn compile(definition: &FlowDefinition, schemas: PerSide<&ObjectSchema>) -> 
         on_exit: definition.on_exit,
         on_delete,
         guards: definition.guards,
+        guarded_writes: definition.guarded_writes,
         matching: definition.matching.clone(),
         interval: definition.interval,
         hashes,
@@ -73,7 +77,7 @@ pub fn compile(definition: &FlowDefinition, schemas: PerSide<&ObjectSchema>) -> 
     Ok(flow)
 }
 
-fn invalid(message: String) -> Problem {
+pub(super) fn invalid(message: String) -> Problem {
     Problem::human("InvalidMapping", message)
 }
 
@@ -124,6 +128,7 @@ fn compile_pair(
             check_cell(&row.values[side], found[side], &names[side], problems);
         }
     }
+    check_truncate(field, found, &names, problems);
     for side in Side::BOTH
         .into_iter()
         .filter(|side| field.direction.writes(*side))
@@ -146,6 +151,7 @@ fn compile_pair(
         direction: field.direction,
         values: field.values.clone(),
         unmapped: field.unmapped.clone(),
+        truncate: field.truncate,
         conflict: field.conflict.unwrap_or(definition.conflict),
         drift: field.drift.unwrap_or(definition.drift),
     })
@@ -465,11 +471,17 @@ fn hashes(definition: &FlowDefinition, fields: &[FieldPair]) -> DefinitionHashes
         .iter()
         .map(|pair| {
             let text = format!(
-                "{:?}|{:?}|{:?}|{:?}",
+                "{:?}|{:?}|{:?}|{:?}{}",
                 pair.direction,
                 pair.values,
                 pair.unmapped,
-                pair.kinds.as_ref().map(|_, kind| kind.word().to_owned())
+                pair.kinds.as_ref().map(|_, kind| kind.word().to_owned()),
+                // Cut was added later: what was stored without it stays what it was.
+                if pair.truncate == TruncatePolicy::Cut {
+                    "|cut"
+                } else {
+                    ""
+                },
             );
             (pair.key.clone(), super::ident::digest_of(&text))
         })

@@ -239,6 +239,9 @@ fn stuck(context: &PlanContext<'_>, link: &Link, pair: &FieldPair, why: &Untrans
                 "the value of {from} has no counterpart in {to}; add a row to the field's values in the FieldMapping"
             )
         }
+        Untranslatable::CutCopy => {
+            format!("the value of {from} is a cut copy; take the marker at its end away")
+        }
         Untranslatable::WrongKind => {
             format!("the value of {from} does not read as what {to} holds; correct it, or the FieldMapping")
         }

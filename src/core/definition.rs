@@ -73,6 +73,17 @@ pub enum ConflictPolicy {
     PreferSalesforce,
     /// ServiceNow.
     PreferServiceNow,
+    /// Neither: both keep what they hold until a person decides.
+    Manual,
+}
+
+/// What happens to a text that is longer than the target holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TruncatePolicy {
+    /// The record is quarantined.
+    Quarantine,
+    /// The target gets the beginning, with a marker at its end. Such a copy never flows back.
+    Cut,
 }
 
 /// What happens to an edit at the target of a one-way field.
@@ -191,6 +202,8 @@ pub struct FieldDefinition {
     pub values: Vec<ValuePair>,
     /// What happens to a value that a non-empty table lacks.
     pub unmapped: UnmappedPolicy,
+    /// What happens to a text that is longer than the target holds.
+    pub truncate: TruncatePolicy,
     /// This field's own conflict policy.
     pub conflict: Option<ConflictPolicy>,
     /// This field's own drift policy.
@@ -279,6 +292,8 @@ pub struct FlowDefinition {
     pub on_delete: DeletePolicy,
     /// How many records may be concerned at once.
     pub guards: Guards,
+    /// Are updates refused by the service where the record has moved since our last look (Salesforce only)?
+    pub guarded_writes: bool,
     /// How a counterpart is looked for.
     pub matching: Matching,
     /// Time between two cycles, before jitter.

@@ -116,11 +116,7 @@ pub fn end(context: &PlanContext<'_>, link: &Link, departure: &Departure, counte
                 id: counterpart.id.clone(),
                 fields: BTreeMap::from([(field.clone(), value.clone())]),
             };
-            Ending::Mark(
-                Box::new(intending(context, link, target, kind)),
-                write,
-                journal,
-            )
+            Ending::Mark(Box::new(intending(context, link, target, kind)), write, journal)
         }
     }
 }
@@ -131,11 +127,9 @@ pub fn is_marked(flow: &Flow, side: Side, record: &Record) -> bool {
     let OnDelete::Mark(marks) = &flow.on_delete else {
         return false;
     };
-    marks[side].as_ref().is_some_and(|(field, value)| {
-        record
-            .value(field)
-            .is_some_and(|current| current.same_as(value))
-    })
+    marks[side]
+        .as_ref()
+        .is_some_and(|(field, value)| record.value(field).is_some_and(|current| current.same_as(value)))
 }
 
 fn intending(context: &PlanContext<'_>, link: &Link, target: Side, kind: IntentKind) -> Link {
@@ -157,15 +151,17 @@ fn edited(context: &PlanContext<'_>, link: &Link, target: Side, counterpart: &Re
         .flow
         .fields
         .iter()
-        .filter(|pair| match (counterpart.value(&pair.fields[target]), link.bases.get(&pair.key)) {
-            (Some(value), Some(base)) => {
-                print(context.fingerprints, link, pair, target, value) != base[target]
-            }
-            // Never agreed on: an empty field cannot hold an edit, anything else may.
-            (Some(value), None) => !value.canonical().is_null(),
-            // Not shown: nothing says that it is as it was.
-            (None, _) => true,
-        })
+        .filter(
+            |pair| match (counterpart.value(&pair.fields[target]), link.bases.get(&pair.key)) {
+                (Some(value), Some(base)) => {
+                    print(context.fingerprints, link, pair, target, value) != base[target]
+                }
+                // Never agreed on: an empty field cannot hold an edit, anything else may.
+                (Some(value), None) => !value.canonical().is_null(),
+                // Not shown: nothing says that it is as it was.
+                (None, _) => true,
+            },
+        )
         .map(|pair| pair.fields[target].as_str())
         .collect();
     (!fields.is_empty()).then(|| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::definition::{
     ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDirection, Guards, History, Matching, Operator,
-    UnmappedPolicy, ValuePair,
+    TruncatePolicy, UnmappedPolicy, ValuePair,
 };
 use super::ident::{FieldKey, FieldName, ObjectName};
 use super::link::DefinitionHashes;
@@ -30,6 +30,8 @@ pub struct Flow {
     pub on_delete: OnDelete,
     /// How many records may be concerned at once.
     pub guards: Guards,
+    /// Are updates refused by the service where the record has moved since our last look (Salesforce only)?
+    pub guarded_writes: bool,
     /// How a counterpart is looked for.
     pub matching: Matching,
     /// Time between two cycles, before jitter.
@@ -90,6 +92,8 @@ pub struct FieldPair {
     pub values: Vec<ValuePair>,
     /// What happens to a value that a non-empty table lacks.
     pub unmapped: UnmappedPolicy,
+    /// What happens to a text that is longer than the target holds.
+    pub truncate: TruncatePolicy,
     /// What wins when both sides changed.
     pub conflict: ConflictPolicy,
     /// What happens to an edit at the target.

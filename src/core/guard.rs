@@ -110,7 +110,10 @@ mod tests {
             percent: 100,
         };
         assert!(exceeds(wide, GuardKind::Deletions, 3, 3));
-        assert!(!exceeds(wide, GuardKind::Deletions, 2, 2), "two records may go by hand");
+        assert!(
+            !exceeds(wide, GuardKind::Deletions, 2, 2),
+            "two records may go by hand"
+        );
         assert!(!exceeds(wide, GuardKind::Deletions, 3, 4));
         assert!(exceeds(wide, GuardKind::Changes, 100, 100));
         assert!(!exceeds(Guards::default().changes, GuardKind::Changes, 50, 50));

@@ -31,11 +31,32 @@ pub struct Header {
     pub chosen_ids: ChosenIds,
     /// Has every row that the rules let in been read once, on each side?
     pub initial_sync_done: PerSide<bool>,
+    /// The requests of people that were carried out last: each is carried out once.
+    #[serde(default, skip_serializing_if = "Handled::is_empty")]
+    pub handled: Handled,
     /// A plan that a guard holds back, until a person approves it or it is no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_plan: Option<HeldPlan>,
     /// Conflicts decided so far.
     pub conflicts: u64,
+}
+
+/// Digests of the requests that were carried out last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handled {
+    /// To decide conflicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolve: Option<String>,
+    /// To release records from quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+}
+
+impl Handled {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A plan that a guard holds back.

@@ -52,6 +52,9 @@ pub struct Link {
     /// or the other side kept only a part. With the reason code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<FieldKey, Reason>,
+    /// Conflicts that wait for a person (`conflict: {policy: Manual}`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disputes: BTreeMap<FieldKey, Dispute>,
     /// Pairs of fields whose sides were left unequal when their base was taken.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tolerated: BTreeSet<FieldKey>,
@@ -68,6 +71,19 @@ pub struct Link {
     /// Writes that answered the answer to our own last write: the loop breaker's count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flips: Option<Flips>,
+}
+
+/// A conflict that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dispute {
+    /// When it arose, by our clock.
+    pub since: Instant,
+    /// What each side held then, or when both had moved on.
+    pub held: PerSide<Fingerprint>,
+    /// The side that a person picked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Side>,
 }
 
 /// The proven deletion of one record of a pair.
@@ -126,6 +142,7 @@ impl Link {
             quarantine: None,
             in_rules: PerSide::default(),
             held: BTreeMap::new(),
+            disputes: BTreeMap::new(),
             tolerated: BTreeSet::new(),
             deferred: false,
             journalled: false,

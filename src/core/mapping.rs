@@ -7,12 +7,17 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::definition::UnmappedPolicy;
+use super::definition::{TruncatePolicy, UnmappedPolicy};
 use super::flow::FieldPair;
+use super::ident::RecordId;
 use super::schema::FieldKind;
 use super::side::{PerSide, Side};
 use super::time::Instant;
+use super::truncate::cut;
 use super::value::Value;
+
+/// The reason code of a cut copy that somebody has edited.
+pub const CUT_COPY_EDITED: &str = "CutCopyEdited";
 
 /// Why a value cannot be carried across.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +26,13 @@ pub enum Untranslatable {
     Unmapped,
     /// The target's choices do not include it.
     NotAChoice,
-    /// It is longer than the target holds. Never cut: a cut copy could flow back over the long original.
+    /// It is longer than the target holds.
     TooLong {
         /// The target's length, in characters.
         max_length: u32,
     },
+    /// It is a cut copy of what the other side holds whole, and somebody has edited it.
+    CutCopy,
     /// It does not read as the target's kind.
     WrongKind,
 }
@@ -38,6 +45,7 @@ impl Untranslatable {
             Self::Unmapped => "UnmappedValue",
             Self::NotAChoice => "NotAChoice",
             Self::TooLong { .. } => "ValueTooLong",
+            Self::CutCopy => CUT_COPY_EDITED,
             Self::WrongKind => "WrongKind",
         }
     }
@@ -47,7 +55,12 @@ impl FieldPair {
     /// The value that `towards` must hold when the other side holds `value`.
     pub fn translate(&self, towards: Side, value: &Value) -> Result<Value, Untranslatable> {
         if self.values.is_empty() {
-            return convert(value, &self.kinds[towards]);
+            return match (convert(value, &self.kinds[towards]), self.truncate) {
+                (Err(Untranslatable::TooLong { max_length }), TruncatePolicy::Cut) => {
+                    Ok(Value::text(cut(&value.canonical().plain(), max_length)))
+                }
+                (converted, _) => converted,
+            };
         }
         match value {
             Value::Choices(choices) => {
@@ -93,7 +106,7 @@ impl FieldPair {
         if values.salesforce.canonical().is_null() && values.service_now.canonical().is_null() {
             return true;
         }
-        if self.values.is_empty() && values.salesforce.same_as(values.service_now) {
+        if self.values.is_empty() && (values.salesforce.same_as(values.service_now) || self.alike(values)) {
             return true;
         }
         let plain = values.map(|_, value| value.canonical().plain());
@@ -112,6 +125,53 @@ impl FieldPair {
                     .is_ok_and(|value| value.same_as(values[side]))
             })
     }
+}
+
+impl FieldPair {
+    /// Two spellings of one thing: what one side keeps as text reads as the value of the other, an address differs in
+    /// case only, an id has 15 or 18 characters.
+    fn alike(&self, values: PerSide<&Value>) -> bool {
+        match (values.salesforce.canonical(), values.service_now.canonical()) {
+            (Value::Text(salesforce), Value::Text(service_now)) => {
+                same_address(&salesforce, &service_now)
+                    || (self.kinds.salesforce == FieldKind::Reference && same_id(&salesforce, &service_now))
+            }
+            (Value::Text(text), other) | (other, Value::Text(text)) => reads_as(&text, &other),
+            _ => false,
+        }
+    }
+}
+
+/// Does a text say what a value of another kind holds?
+fn reads_as(text: &str, value: &Value) -> bool {
+    match value {
+        Value::Number(number) => text.parse::<Decimal>().is_ok_and(|parsed| parsed == *number),
+        Value::Boolean(boolean) => text.eq_ignore_ascii_case(&boolean.to_string()),
+        Value::Date(date) => text.parse::<Date>().is_ok_and(|parsed| parsed == *date),
+        Value::DateTime(at) => text
+            .parse::<Timestamp>()
+            .is_ok_and(|parsed| Instant::from(parsed) == *at),
+        Value::Choices(_) => {
+            Value::choices(text.split([';', ',']).map(|choice| choice.trim().to_owned())) == *value
+        }
+        Value::Null | Value::Text(_) => false,
+    }
+}
+
+/// One e-mail address, whatever its case: Salesforce stores addresses in lower case.
+fn same_address(one: &str, other: &str) -> bool {
+    let is_address = |text: &str| {
+        text.split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'))
+            && !text.contains(char::is_whitespace)
+    };
+    is_address(one) && is_address(other) && one.eq_ignore_ascii_case(other)
+}
+
+/// One Salesforce id, with or without its checksum.
+fn same_id(one: &str, other: &str) -> bool {
+    let parse = |text: &str| RecordId::parse(Side::Salesforce, text);
+    matches!((parse(one), parse(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A plain text as a value of a kind: how value tables, defaults and `onCreate` spell values. `None` when it does
@@ -213,3 +273,6 @@ fn round(number: Decimal, scale: u32) -> Decimal {
         .round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero)
         .normalize()
 }
+
+#[cfg(test)]
+mod tests;

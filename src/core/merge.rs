@@ -26,6 +26,25 @@ pub struct FieldState<'a> {
     /// Were the two sides left unequal when the base was taken ([`Decision::Tolerate`])? Then what the target holds
     /// is somebody's, and overwriting it leaves a trace.
     pub tolerated: bool,
+    /// The conflict that waits for a person, if one does.
+    pub dispute: Option<OpenDispute>,
+}
+
+/// A conflict that waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenDispute {
+    /// Did each side change since the conflict arose? An edit after that is a decision, unless both sides have one.
+    pub moved: PerSide<bool>,
+    /// The side that a person picked.
+    pub pick: Option<Side>,
+}
+
+impl FieldState<'_> {
+    /// Is a side's content not known?
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.current.iter().any(|(_, value)| value.is_none())
+    }
 }
 
 /// When each record was last changed by somebody else than us, corrected to one clock. `None`: never seen.
@@ -52,6 +71,8 @@ pub enum Decision {
         /// True when two edits met and one was decided to lose.
         conflict: bool,
     },
+    /// Both sides changed, and a person has to decide: neither is overwritten.
+    Dispute,
     /// The field waits with its base; the rest of the record syncs.
     Hold(Untranslatable),
     /// The record cannot be synced.
@@ -72,10 +93,10 @@ pub fn decide(pair: &FieldPair, state: &FieldState<'_>, foreign: ForeignChanges)
         service_now,
     };
     match state.changed {
-        None => first_meeting(pair, current, foreign),
+        None => first_meeting(pair, current, state.dispute, foreign),
         Some(changed) => match one_way_target(pair.direction) {
             Some(target) => one_way(pair, current, changed, target, state.tolerated),
-            None => two_way(pair, current, changed, foreign),
+            None => two_way(pair, current, changed, state.dispute, foreign),
         },
     }
 }
@@ -94,6 +115,7 @@ fn two_way(
     pair: &FieldPair,
     current: PerSide<&Value>,
     changed: PerSide<bool>,
+    dispute: Option<OpenDispute>,
     foreign: ForeignChanges,
 ) -> Decision {
     match (changed.salesforce, changed.service_now) {
@@ -101,10 +123,7 @@ fn two_way(
         _ if pair.equal(current) => Decision::Adopt,
         (true, false) => write(pair, Side::ServiceNow, current, None, false),
         (false, true) => write(pair, Side::Salesforce, current, None, false),
-        (true, true) => {
-            let loser = winner(pair.conflict, foreign).other();
-            write(pair, loser, current, Some(JournalCause::Conflict), true)
-        }
+        (true, true) => contest(pair, current, dispute, foreign, JournalCause::Conflict),
     }
 }
 
@@ -137,7 +156,12 @@ fn one_way(
 
 /// Both sides meet without a base: matched, restored by stamp, or after the mapping changed. Equal is adopted, an
 /// empty field takes the other's value, and where both hold something the policy decides and the loser is journalled.
-fn first_meeting(pair: &FieldPair, current: PerSide<&Value>, foreign: ForeignChanges) -> Decision {
+fn first_meeting(
+    pair: &FieldPair,
+    current: PerSide<&Value>,
+    dispute: Option<OpenDispute>,
+    foreign: ForeignChanges,
+) -> Decision {
     if pair.equal(current) {
         return Decision::Adopt;
     }
@@ -159,16 +183,43 @@ fn first_meeting(pair: &FieldPair, current: PerSide<&Value>, foreign: ForeignCha
     match (empty.salesforce, empty.service_now) {
         (true, _) => write(pair, Side::Salesforce, current, None, false),
         (_, true) => write(pair, Side::ServiceNow, current, None, false),
-        (false, false) => {
-            let loser = winner(pair.conflict, foreign).other();
-            write(pair, loser, current, Some(JournalCause::FirstMeeting), true)
-        }
+        (false, false) => contest(pair, current, dispute, foreign, JournalCause::FirstMeeting),
     }
 }
 
-/// The side whose value stands when both changed.
-fn winner(policy: ConflictPolicy, foreign: ForeignChanges) -> Side {
-    match policy {
+/// Both sides hold something of their own: one has to give way, or a person has to say which.
+fn contest(
+    pair: &FieldPair,
+    current: PerSide<&Value>,
+    dispute: Option<OpenDispute>,
+    foreign: ForeignChanges,
+    cause: JournalCause,
+) -> Decision {
+    let cut = PerSide::from_fn(|side| pair.is_cut_copy(side, current[side]));
+    let winner = match (cut.salesforce, cut.service_now) {
+        // The other side holds the whole, and a person's word does not change that.
+        (true, false) => Some(Side::ServiceNow),
+        (false, true) => Some(Side::Salesforce),
+        _ => winner(pair.conflict, dispute, foreign),
+    };
+    winner.map_or(Decision::Dispute, |winner| {
+        write(pair, winner.other(), current, Some(cause), true)
+    })
+}
+
+/// The side whose value stands when both changed; `None` where a person has to say.
+fn winner(policy: ConflictPolicy, dispute: Option<OpenDispute>, foreign: ForeignChanges) -> Option<Side> {
+    Some(match policy {
+        ConflictPolicy::Manual => {
+            let dispute = dispute?;
+            return dispute
+                .pick
+                .or(match (dispute.moved.salesforce, dispute.moved.service_now) {
+                    (true, false) => Some(Side::Salesforce),
+                    (false, true) => Some(Side::ServiceNow),
+                    _ => None,
+                });
+        }
         ConflictPolicy::PreferSalesforce => Side::Salesforce,
         ConflictPolicy::PreferServiceNow => Side::ServiceNow,
         ConflictPolicy::MostRecent => match (foreign.salesforce, foreign.service_now) {
@@ -181,7 +232,7 @@ fn winner(policy: ConflictPolicy, foreign: ForeignChanges) -> Side {
             // A tie goes to Salesforce, always, so that the result does not depend on who was read first.
             _ => Side::Salesforce,
         },
-    }
+    })
 }
 
 fn write(
@@ -191,6 +242,9 @@ fn write(
     journal: Option<JournalCause>,
     conflict: bool,
 ) -> Decision {
+    if pair.is_cut_copy(side.other(), current[side.other()]) {
+        return Decision::Hold(Untranslatable::CutCopy);
+    }
     match pair.translate(side, current[side.other()]) {
         Ok(value) if value.same_as(current[side]) => Decision::Adopt,
         Ok(value) => Decision::Write {

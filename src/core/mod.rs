@@ -7,7 +7,9 @@
 //! - [`fingerprint`]: keyed hashes, so that link state never holds a user's values
 //! - [`link`], [`header`], [`journal`]: what is remembered about a pair of records, about a flow, and of what was lost
 //! - [`compile`]: definition and schemas → flow, or every problem at once
-//! - [`mapping`], [`rules`], [`merge`]: one value across, one record's conditions, one field's decision
+//! - [`mapping`], [`truncate`], [`rules`], [`merge`]: one value across, cut if need be, one record's conditions, one
+//!   field's decision
+//! - [`loop_breaker`]: when writes that answer each other are stopped
 //! - [`plan`], [`creation`], [`settle`]: one link's next writes, a counterpart's making, an unknown outcome's reading
 //! - [`deletion`], [`guard`]: what a proven deletion means for the counterpart, and when a person is asked first
 //! - [`scan`], [`quarantine`]: how far reading got, and when a stuck record is tried again
@@ -28,6 +30,7 @@ pub mod header;
 pub mod ident;
 pub mod journal;
 pub mod link;
+pub mod loop_breaker;
 pub mod mapping;
 pub mod merge;
 pub mod plan;
@@ -41,4 +44,5 @@ pub mod schema;
 pub mod settle;
 pub mod side;
 pub mod time;
+pub mod truncate;
 pub mod value;

@@ -10,9 +10,10 @@ use super::failure::{Problem, Reason};
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::flow::{FieldPair, Flow};
 use super::ident::{FieldKey, FieldName, RecordId};
-use super::link::{Flips, IntendedField, Intent, IntentKind, JournalCause, JournalEntry, Link, Phase};
+use super::link::{Dispute, IntendedField, Intent, IntentKind, JournalCause, JournalEntry, Link, Phase};
+use super::loop_breaker::{count_flips, keeps_changing};
 use super::mapping::Untranslatable;
-use super::merge::{Decision, FieldState, decide};
+use super::merge::{Decision, FieldState, OpenDispute, decide};
 use super::planted::{Bug, planted};
 use super::quarantine::{after_failure, nth_failure};
 use super::record::Record;
@@ -20,14 +21,6 @@ use super::rules::{Verdict, evaluate};
 use super::side::{PerSide, Side};
 use super::time::Instant;
 use super::value::Value;
-
-/// Writes of one link that each answer the other side's answer, after which it is stopped (saas-apis H8).
-pub const FLIP_LIMIT: u32 = 8;
-/// Such writes count as a run only when each comes within this many seconds of the one before.
-const FLIP_GAP_SECONDS: u64 = 300;
-
-/// The reason code of a record that an automation keeps changing back.
-const KEEPS_CHANGING: &str = "KeepsChanging";
 
 /// The reason code of a field of which the other side kept only the beginning.
 pub const FIELD_CUT: &str = "FieldCut";
@@ -159,6 +152,14 @@ impl<'a> PairState<'a> {
                 current,
                 changed,
                 tolerated: link.tolerated.contains(&pair.key),
+                dispute: link.disputes.get(&pair.key).map(|dispute| OpenDispute {
+                    moved: PerSide::from_fn(|side| {
+                        prints[side]
+                            .as_ref()
+                            .is_some_and(|print| *print != dispute.held[side])
+                    }),
+                    pick: dispute.pick,
+                }),
             },
             prints,
         }
@@ -217,10 +218,15 @@ fn merge_fields(
     });
     let held = std::mem::take(&mut plan.link.held);
     let mut stuck = Vec::new();
+    let disputes = std::mem::take(&mut plan.link.disputes);
     let mut intended: PerSide<BTreeMap<FieldKey, IntendedField>> = PerSide::default();
     for PairState { pair, state, prints } in states {
         match decide(pair, state, foreign) {
             Decision::Keep => {
+                // Not shown now: what is disputed stays so.
+                if let Some(dispute) = disputes.get(&pair.key).filter(|_| state.is_hidden()) {
+                    plan.link.disputes.insert(pair.key.clone(), dispute.clone());
+                }
                 // Cut by the other side, and not changed since: still not in sync.
                 if let Some(reason) = held.get(&pair.key).filter(|reason| reason.as_str() == FIELD_CUT) {
                     plan.link.held.insert(pair.key.clone(), reason.clone());
@@ -233,6 +239,24 @@ fn merge_fields(
                 } else {
                     plan.link.tolerated.remove(&pair.key);
                 }
+            }
+            Decision::Dispute => {
+                let (Some(salesforce), Some(service_now)) =
+                    (prints.salesforce.clone(), prints.service_now.clone())
+                else {
+                    continue;
+                };
+                let held = PerSide {
+                    salesforce,
+                    service_now,
+                };
+                let since = disputes.get(&pair.key).map_or(context.now, |known| known.since);
+                let dispute = Dispute {
+                    since,
+                    held,
+                    pick: None,
+                };
+                plan.link.disputes.insert(pair.key.clone(), dispute);
             }
             Decision::Hold(why) => {
                 plan.link.held.insert(pair.key.clone(), Reason::new(why.reason()));
@@ -404,61 +428,15 @@ fn untranslatable(flow: &Flow, stuck: &[(&FieldPair, Untranslatable)]) -> Option
             "a value of {} or {} has no counterpart; add a row to the field's values in the FieldMapping",
             names.salesforce, names.service_now
         ),
+        Untranslatable::CutCopy => format!(
+            "one of {} and {} is a cut copy of the other, and was edited; take the marker at its end away to let it \
+             replace the whole",
+            names.salesforce, names.service_now
+        ),
         Untranslatable::WrongKind => format!(
             "a value of {} or {} does not read as what the other side holds; correct it, or the FieldMapping",
             names.salesforce, names.service_now
         ),
     };
     Some(Problem::human(why.reason(), message))
-}
-
-fn keeps_changing(flow: &Flow, plan: &LinkPlan) -> Problem {
-    let fields: Vec<String> = plan
-        .writes
-        .iter()
-        .filter_map(|(side, write)| Some((side, write.as_ref()?)))
-        .flat_map(|(side, write)| {
-            write
-                .fields
-                .keys()
-                .map(move |field| format!("{}.{field}", flow.sides[side].object))
-        })
-        .collect();
-    Problem::human(
-        KEEPS_CHANGING,
-        format!(
-            "an automation keeps changing {} back after each sync; stop it, or make the field one-way with drift Ignore",
-            fields.join(", ")
-        ),
-    )
-}
-
-/// Counts writes that answer the other side's answer: a reverted drift again, or the direction turned around. A record
-/// that was stopped for it gets one write when its time has come; if that is answered too, it waits longer.
-fn count_flips(context: &PlanContext<'_>, link: &Link, plan: &mut LinkPlan) {
-    let Some(side) = Side::BOTH.into_iter().find(|side| plan.writes[*side].is_some()) else {
-        return;
-    };
-    let drift = plan
-        .journal
-        .iter()
-        .any(|entry| entry.cause == JournalCause::Drift);
-    let stopped = link
-        .quarantine
-        .as_ref()
-        .is_some_and(|row| row.problem.reason.as_str() == KEEPS_CHANGING);
-    let (count, stops) = match &link.flips {
-        Some(flips) if stopped => (context.flip_limit, flips.stops),
-        Some(flips) if context.now.since(flips.at).as_secs() <= FLIP_GAP_SECONDS => {
-            let answers = drift || flips.last != side;
-            (flips.count.saturating_add(u32::from(answers)), flips.stops)
-        }
-        _ => (0, 0),
-    };
-    plan.link.flips = Some(Flips {
-        last: side,
-        at: context.now,
-        count,
-        stops,
-    });
 }

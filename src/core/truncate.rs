@@ -3,10 +3,12 @@
 //! A cut copy must be known for one without any memory, or it would flow back over the long original once link state
 //! is lost. So it ends with a marker, and a text of such a field that ends with the marker is never carried across.
 
-use super::definition::TruncatePolicy;
+use super::compile::invalid;
+use super::definition::{FieldDefinition, TruncatePolicy};
+use super::failure::Problem;
 use super::flow::FieldPair;
-use super::schema::FieldKind;
-use super::side::Side;
+use super::schema::{FieldKind, FieldSchema};
+use super::side::{PerSide, Side};
 use super::value::Value;
 
 /// Stands at the end of every cut copy. ASCII, so that every service counts it alike.
@@ -32,6 +34,31 @@ impl FieldPair {
             && self.direction.writes(side)
             && matches!(self.kinds[side], FieldKind::Text { max_length: Some(_) })
             && matches!(value.canonical(), Value::Text(text) if text.ends_with(CUT_MARKER))
+    }
+}
+
+/// A cut copy needs room for the marker and for something worth reading before it.
+pub(super) fn check_truncate(
+    field: &FieldDefinition,
+    found: PerSide<&FieldSchema>,
+    names: &PerSide<String>,
+    problems: &mut Vec<Problem>,
+) {
+    if field.truncate == TruncatePolicy::Quarantine {
+        return;
+    }
+    for (side, schema) in found.iter().filter(|(side, _)| field.direction.writes(*side)) {
+        let too_short = match &schema.kind {
+            FieldKind::Text { max_length } => max_length.is_some_and(|max| max < SHORTEST_CUT),
+            _ => true,
+        };
+        if too_short {
+            problems.push(invalid(format!(
+                "{} ({}) cannot hold a cut text: truncate Cut is for text fields of at least {SHORTEST_CUT} characters",
+                names[side],
+                schema.kind.word()
+            )));
+        }
     }
 }
 

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::intake::{Fresh, sort};
 use super::departures;
+use super::intake::{Fresh, sort};
 use super::origination::reconsider;
 use super::processing::{Work, process, read};
+use super::requests;
 use super::scanning::scan_side;
 use super::session::{CycleError, Progress, Session};
 use super::settling::settle;
@@ -57,7 +58,12 @@ pub(super) async fn run(
     let noted_before = session.book.departing(session.parts.clock.now());
     let work = look_for_outcomes(session).await?;
     // A plan that is held is judged anew before anything is written.
-    match session.header.held_plan.as_ref().map(|plan| (plan.summary.kind, plan.summary.side)) {
+    match session
+        .header
+        .held_plan
+        .as_ref()
+        .map(|plan| (plan.summary.kind, plan.summary.side))
+    {
         Some((GuardKind::Changes, side)) => {
             scan_side(session, side, (false, Duration::ZERO), progress).await?;
         }
@@ -66,6 +72,7 @@ pub(super) async fn run(
     }
     departures::take_up(session, &noted_before).await?;
     process(session, work).await?;
+    requests::carry_out(session).await?;
     take_up_again(session).await?;
 
     let now = session.parts.clock.monotonic();

@@ -43,7 +43,13 @@ pub(super) async fn say_goodbye(session: &mut Session<'_>, mut goodbyes: Goodbye
                 }
                 Err(error) => Err(error),
             };
-            conclude(session, side, batch.into_iter().map(|(link, _)| link).collect(), sent).await?;
+            conclude(
+                session,
+                side,
+                batch.into_iter().map(|(link, _)| link).collect(),
+                sent,
+            )
+            .await?;
         }
         for batch in pieces(std::mem::take(&mut goodbyes.marks[side]), most) {
             let items: Vec<UpdateItem> = batch
@@ -61,7 +67,13 @@ pub(super) async fn say_goodbye(session: &mut Session<'_>, mut goodbyes: Goodbye
                 }
                 Err(error) => Err(error),
             };
-            conclude(session, side, batch.into_iter().map(|(link, _)| link).collect(), sent).await?;
+            conclude(
+                session,
+                side,
+                batch.into_iter().map(|(link, _)| link).collect(),
+                sent,
+            )
+            .await?;
         }
     }
     Ok(())
@@ -163,7 +175,9 @@ async fn conclude(
                 link.intents[side] = None;
                 put_quarantined(session, link, rejection.problem);
             }
-            Some(WriteOutcome::Exists { .. } | WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
+            Some(WriteOutcome::Exists { .. } | WriteOutcome::Unknown { .. }) | None => {
+                session.unsettled = true
+            }
         }
     }
     session.commit(&links, Vec::new()).await

@@ -226,11 +226,7 @@ pub(super) async fn ask_the_log(
 }
 
 /// Looks at these pairs' records of a side, and notes those that are proven to be deleted.
-async fn note_gone(
-    session: &mut Session<'_>,
-    side: Side,
-    links: BTreeSet<LinkId>,
-) -> Result<(), CycleError> {
+async fn note_gone(session: &mut Session<'_>, side: Side, links: BTreeSet<LinkId>) -> Result<(), CycleError> {
     let known: Vec<(LinkId, RecordId)> = links
         .iter()
         .filter_map(|id| session.book.get(id))

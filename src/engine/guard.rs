@@ -62,7 +62,7 @@ pub(super) async fn permit_deletions(session: &mut Session<'_>, side: Side) -> R
 
 /// Has a person approved this very plan?
 pub(super) fn is_approved(session: &Session<'_>, summary: &PlanSummary) -> bool {
-    session.approved_plan().as_deref() == Some(summary.token.as_str())
+    session.requests().approved_plan.as_deref() == Some(summary.token.as_str())
 }
 
 /// Keeps the plan, so that it is known again, and gives the error that stops the flow.
@@ -76,11 +76,7 @@ pub(super) async fn hold(session: &mut Session<'_>, plan: HeldPlan) -> CycleErro
 }
 
 /// The plan that was held is no more.
-pub(super) async fn forget(
-    session: &mut Session<'_>,
-    kind: GuardKind,
-    side: Side,
-) -> Result<(), CycleError> {
+pub(super) async fn forget(session: &mut Session<'_>, kind: GuardKind, side: Side) -> Result<(), CycleError> {
     let held = session.header.held_plan.as_ref();
     if held.is_some_and(|plan| plan.summary.kind == kind && plan.summary.side == side) {
         session.header.held_plan = None;

@@ -2,7 +2,8 @@
 
 use crate::core::failure::Problem;
 use crate::core::guard::PlanSummary;
-use crate::core::ident::RecordId;
+use crate::core::header::Handled;
+use crate::core::ident::{FieldName, RecordId};
 use crate::core::side::PerSide;
 use crate::core::time::Instant;
 
@@ -17,6 +18,10 @@ pub struct FlowReport {
     pub quarantined: u64,
     /// Conflicts decided since the flow began.
     pub conflicts: u64,
+    /// Fields that wait for a person to decide a conflict.
+    pub open_conflicts: u64,
+    /// The longest-standing of them, at most [`FlowReport::DISPUTE_ROWS`].
+    pub disputes: Vec<DisputeRow>,
     /// The longest-standing quarantined records, at most [`FlowReport::QUARANTINE_ROWS`].
     pub quarantine: Vec<QuarantineRow>,
     /// Our clock at the end of the last cycle that changed something on either side.
@@ -26,6 +31,8 @@ pub struct FlowReport {
     pub last_good_cycle: Option<Instant>,
     /// The last sync-now request that a whole cycle has answered.
     pub handled_sync_now: Option<String>,
+    /// The requests of people that were carried out last.
+    pub handled: Handled,
     /// What does not stop the flow but needs eyes: fields on hold, rows hidden by permissions, a store nearly full.
     pub warnings: Vec<Problem>,
     /// The plan that a guard holds back, while one does.
@@ -37,6 +44,8 @@ pub struct FlowReport {
 impl FlowReport {
     /// How many quarantined records are shown; the count is of all.
     pub const QUARANTINE_ROWS: usize = 10;
+    /// How many open conflicts are shown; the count is of all.
+    pub const DISPUTE_ROWS: usize = 10;
 }
 
 /// Where a flow stands.
@@ -51,6 +60,17 @@ pub enum FlowState {
     Synced,
     /// The last cycle could not be finished.
     Failing(Problem),
+}
+
+/// One field that waits for a person to decide a conflict. No values, ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisputeRow {
+    /// The records.
+    pub ids: PerSide<RecordId>,
+    /// The fields.
+    pub fields: PerSide<FieldName>,
+    /// Since when.
+    pub since: Instant,
 }
 
 /// One record that cannot be synced now. No values, ever.

@@ -42,8 +42,7 @@ pub(super) async fn scan_side(
         session.tuning.overlap
     };
     // Records are taken up for the first time: nobody's edits are overwritten by surprise, so nothing is counted.
-    let first_time =
-        session.header.cursors[side].floor.is_none() || !session.header.initial_sync_done[side];
+    let first_time = session.header.cursors[side].floor.is_none() || !session.header.initial_sync_done[side];
     let mut cursor = session.header.cursors[side].clone();
     let mut began_at = None;
     let mut waiting = Waiting::default();
@@ -123,7 +122,8 @@ impl Waiting {
         for id in &intake.touched {
             let record = session.book.get(id).and_then(|link| link.ids[side].clone());
             if let Some(row) = record.and_then(|id| intake.fresh.get(&id)) {
-                self.changed.push((id.clone(), row.id.clone(), row.version.modified));
+                self.changed
+                    .push((id.clone(), row.id.clone(), row.version.modified));
             }
         }
         // Most rows are seen again only because scans overlap: they are not kept.

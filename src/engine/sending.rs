@@ -15,7 +15,8 @@ use crate::core::plan::PlannedWrite;
 use crate::core::planted::{Bug, planted};
 use crate::core::settle::{Discrepancy, apply_update, compare_creation, mark_cut};
 use crate::core::side::{PerSide, Side};
-use crate::ports::{CreateItem, RemoteError, RemoteErrorKind, UpdateItem, WriteOutcome};
+use crate::core::time::Instant;
+use crate::ports::{CreateItem, MOVED_MEANWHILE, RemoteError, RemoteErrorKind, UpdateItem, WriteOutcome};
 
 /// Writes whose intents are durable.
 #[derive(Debug, Default)]
@@ -221,10 +222,10 @@ async fn update(
     let ids: Vec<LinkId> = batch.iter().map(|(id, _)| id.clone()).collect();
     let items: Vec<UpdateItem> = batch
         .iter()
-        .map(|(_, write)| UpdateItem {
+        .map(|(id, write)| UpdateItem {
             id: write.id.clone(),
             fields: write.fields.clone(),
-            unmodified_since: None,
+            unmodified_since: looked_at(session, side, id),
         })
         .collect();
     let sent = match permit(session, side) {
@@ -264,6 +265,15 @@ async fn update(
                 let (link, _) = apply_update(&session.context(), &link, side, write, None);
                 session.book.put(link);
             }
+            Some(WriteOutcome::Rejected(rejection))
+                if rejection.problem.reason.as_str() == MOVED_MEANWHILE =>
+            {
+                // Somebody was faster than our write: it is read and planned again, in this very cycle.
+                let mut link = link;
+                link.intents[side] = None;
+                session.book.put(link);
+                written.insert(id.clone());
+            }
             Some(WriteOutcome::Rejected(rejection)) => {
                 let mut link = link;
                 link.intents[side] = None;
@@ -295,6 +305,14 @@ async fn update(
         .commit(&ids.into_iter().collect(), Vec::new())
         .await
         .map_err(Unsent::State)
+}
+
+/// The moment after which the record must not have moved, for a flow whose writes are guarded.
+fn looked_at(session: &Session<'_>, side: Side, id: &LinkId) -> Option<Instant> {
+    if !session.flow.guarded_writes {
+        return None;
+    }
+    Some(session.book.get(id)?.seen[side]?.modified)
 }
 
 fn chosen(link: &Link, side: Side) -> Option<RecordId> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::book::Book;
+use super::requests::Requests;
 use super::tuning::Tuning;
 use super::worker::{Control, WorkerParts};
 use crate::core::compile::compile;
@@ -202,9 +203,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The token of the plan that a person lets pass.
-    pub(super) fn approved_plan(&self) -> Option<String> {
-        self.control.borrow().requests.approved_plan.clone()
+    /// What people ask of the flow now.
+    pub(super) fn requests(&self) -> Requests {
+        self.control.borrow().requests.clone()
     }
 
     /// Bases of pairs that changed are void, other rules are applied from the beginning, and another key means that
@@ -350,8 +351,12 @@ fn held_back(plan: &PlanSummary) -> Problem {
         ..
     } = plan;
     let what = match plan.kind {
-        GuardKind::Deletions => format!("{count} of {of} pairs would end because their {side} records were deleted"),
-        GuardKind::Changes => format!("{count} of {of} linked records changed on {side} since the last cycle"),
+        GuardKind::Deletions => {
+            format!("{count} of {of} pairs would end because their {side} records were deleted")
+        }
+        GuardKind::Changes => {
+            format!("{count} of {of} linked records changed on {side} since the last cycle")
+        }
     };
     let first: Vec<&str> = first.iter().map(RecordId::as_str).collect();
     Problem::human(

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::intake::stamp_of;
-use super::{deleting, departures};
 use super::origination::find_stamps;
 use super::processing::{Work, put_quarantined, read};
 use super::session::{CycleError, Session};
+use super::{deleting, departures};
 use crate::core::creation::{Attribution, complete_creation};
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, Stamp};

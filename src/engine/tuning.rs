@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::plan::FLIP_LIMIT;
+use crate::core::loop_breaker::FLIP_LIMIT;
 
 /// Times and sizes of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

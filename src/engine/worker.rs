@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::cycle::{self, Pace};
+use super::report::{DisputeRow, FlowReport, FlowState, QuarantineRow};
 use super::requests::Requests;
-use super::report::{FlowReport, FlowState, QuarantineRow};
 use super::session::{CycleError, Progress, Session};
 use super::tuning::Tuning;
 use crate::core::definition::FlowDefinition;
 use crate::core::failure::{Problem, Reason};
 use crate::core::link::{Link, Phase};
+use crate::core::mapping::CUT_COPY_EDITED;
 use crate::core::plan::FIELD_CUT;
 use crate::core::side::PerSide;
 use crate::ports::{Clock, Entropy, Fence, LinkStore, Remote};
@@ -203,10 +204,16 @@ impl Worker {
             .take(FlowReport::QUARANTINE_ROWS)
             .collect();
         report.held_plan = None;
+        report.handled = session.header.handled.clone();
+        let disputes = disputes(session);
+        report.open_conflicts = count(disputes.iter());
+        report.disputes = disputes;
+        report.disputes.truncate(FlowReport::DISPUTE_ROWS);
         report.conflicts = session.header.conflicts;
         report.identities = session.header.identities.clone();
         report.warnings.clone_from(&session.warnings);
         report.warnings.extend(held(session));
+        report.warnings.extend(undecided(report.open_conflicts));
         let known = session.book.links().count();
         report
             .warnings
@@ -237,6 +244,37 @@ fn count<T>(items: impl Iterator<Item = T>) -> u64 {
     u64::try_from(items.count()).unwrap_or(u64::MAX)
 }
 
+/// Conflicts that wait for a person, the oldest first.
+fn disputes(session: &Session<'_>) -> Vec<DisputeRow> {
+    let mut rows = Vec::new();
+    for link in session.book.links().filter(|link| link.phase == Phase::Active) {
+        let Some(pair) = link.pair() else { continue };
+        for field in &session.flow.fields {
+            if let Some(dispute) = link.disputes.get(&field.key) {
+                rows.push(DisputeRow {
+                    ids: pair.map(|_, id| id.clone()),
+                    fields: field.fields.clone(),
+                    since: dispute.since,
+                });
+            }
+        }
+    }
+    rows.sort_by(|a, b| (a.since, &a.ids).cmp(&(b.since, &b.ids)));
+    rows
+}
+
+fn undecided(open: u64) -> Option<Problem> {
+    (open > 0).then(|| {
+        Problem::human(
+            "ConflictsOpen",
+            format!(
+                "{open} fields were changed on both sides and wait for a person: pick a side with syncflow conflicts \
+                 resolve, or edit one of them again; status.openConflicts says which"
+            ),
+        )
+    })
+}
+
 /// Said from nine tenths on: once the store is full, nothing new is synced.
 fn nearly_full(links: usize, capacity: usize) -> Option<Problem> {
     (links >= capacity / 10 * 9).then(|| {
@@ -262,7 +300,17 @@ fn held(session: &Session<'_>) -> Vec<Problem> {
                 .map(Reason::as_str)
         };
         let cut = count(reasons().filter(|reason| *reason == FIELD_CUT));
-        let waiting = count(reasons().filter(|reason| *reason != FIELD_CUT));
+        let edited_copies = count(reasons().filter(|reason| *reason == CUT_COPY_EDITED));
+        let waiting = count(reasons()) - cut - edited_copies;
+        if edited_copies > 0 {
+            warnings.push(Problem::human(
+                CUT_COPY_EDITED,
+                format!(
+                    "on {edited_copies} records the cut copy of {names} was edited and waits; take the marker at its \
+                     end away to let it replace the whole, or edit the whole"
+                ),
+            ));
+        }
         if waiting > 0 {
             warnings.push(Problem::human(
                 "FieldsOnHold",

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use syncflow::api::conditions::{Cause, ConditionStatus, ConditionType, MAX_MESSAGE, Verdict};
-use syncflow::api::sync_flow::{HeldPlan, HeldPlanKind, QuarantinedRecord};
+use syncflow::api::sync_flow::{HandledRequests, HeldPlan, HeldPlanKind, OpenConflict, QuarantinedRecord};
 use syncflow::api::{ConnectionStatus, FieldMappingStatus, SyncFlowStatus};
 use syncflow_control_plane::ControlPlane;
 
@@ -34,6 +34,21 @@ fn flow_status() -> SyncFlowStatus {
         quarantined: Some(34),
         conflicts: Some(56),
         quarantine: vec![record; 10],
+        open_conflict_count: Some(3),
+        open_conflicts: vec![
+            OpenConflict {
+                salesforce_id: "500000000000001AAA".to_owned(),
+                service_now_id: "0123456789abcdef0123456789abcdef".to_owned(),
+                salesforce_field: "Subject".to_owned(),
+                service_now_field: "short_description".to_owned(),
+                since: Time(now()),
+            };
+            10
+        ],
+        handled_requests: Some(HandledRequests {
+            resolve_conflicts: Some("0123456789abcdef".to_owned()),
+            release_quarantine: Some("0123456789abcdef".to_owned()),
+        }),
         held_plan: Some(HeldPlan {
             token: "0123456789abcdef".to_owned(),
             kind: HeldPlanKind::Deletions,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use syncflow::core::definition::{
-    ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection, FlowDefinition,
-    Guards, History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition, UnmappedPolicy,
-    ValuePair,
+    ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection,
+    FlowDefinition, Guards, History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition,
+    TruncatePolicy, UnmappedPolicy, ValuePair,
 };
 use syncflow::core::ident::FieldName;
 use syncflow::core::side::PerSide;
@@ -103,6 +103,7 @@ fn definition(direction: Direction) -> FlowDefinition {
         on_exit: ExitPolicy::PropagateThenUnlink,
         on_delete: DeletePolicy::Unlink,
         guards: Guards::default(),
+        guarded_writes: false,
         matching: Matching::CreateOnly,
         interval: Duration::from_mins(1),
     }
@@ -166,6 +167,7 @@ fn pair(salesforce: &str, service_now: &str, direction: FieldDirection) -> Field
         direction,
         values: Vec::new(),
         unmapped: UnmappedPolicy::Hold,
+        truncate: TruncatePolicy::Quarantine,
         conflict: None,
         drift: None,
     }

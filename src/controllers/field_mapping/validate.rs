@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::api::FieldMappingSpec;
 use crate::api::field_mapping::{FieldDirection, FieldPair, Unmapped, UnmappedDefault};
-use crate::api::policy::{Conflict, Drift, UnmappedPolicy};
+use crate::api::policy::{Conflict, Drift, TruncatePolicy, UnmappedPolicy};
 use crate::controllers::names::{NameError, field, object};
 use crate::core::definition;
 use crate::core::ident::ObjectName;
@@ -104,6 +104,9 @@ fn pair_definition(index: usize, pair: &FieldPair) -> Result<definition::FieldDe
     if pair.unmapped.is_some() && values.is_empty() {
         return no_effect("unmapped", "without values every value is sent as it is");
     }
+    if pair.truncate.is_some() && !values.is_empty() {
+        return no_effect("truncate", "a field with values sends none that is too long");
+    }
     if pair.conflict.is_some() && pair.direction != FieldDirection::TwoWay {
         return no_effect("conflict", "in a one-way field the source always wins");
     }
@@ -115,6 +118,10 @@ fn pair_definition(index: usize, pair: &FieldPair) -> Result<definition::FieldDe
         fields,
         direction,
         values,
+        truncate: match pair.truncate.unwrap_or_default().policy {
+            TruncatePolicy::Quarantine => definition::TruncatePolicy::Quarantine,
+            TruncatePolicy::Cut => definition::TruncatePolicy::Cut,
+        },
         conflict: pair.conflict.map(conflict_policy),
         drift: pair.drift.map(drift_policy),
     })
@@ -213,6 +220,7 @@ pub const fn conflict_policy(conflict: Conflict) -> definition::ConflictPolicy {
         ConflictPolicy::MostRecent => definition::ConflictPolicy::MostRecent,
         ConflictPolicy::PreferSalesforce => definition::ConflictPolicy::PreferSalesforce,
         ConflictPolicy::PreferServiceNow => definition::ConflictPolicy::PreferServiceNow,
+        ConflictPolicy::Manual => definition::ConflictPolicy::Manual,
     }
 }
 

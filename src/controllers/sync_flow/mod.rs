@@ -21,7 +21,10 @@ use self::dereference::{Dereferenced, dereference};
 use self::readiness::Standing;
 use super::context::{Context, FlowKey, Guarded};
 use super::error::{KUBE_CALL_TIMEOUT, ReconcileError};
-use crate::api::{APPROVE_PLAN_ANNOTATION, FINALIZER, SYNC_NOW_ANNOTATION, SyncFlow, SyncFlowStatus};
+use crate::api::{
+    APPROVE_PLAN_ANNOTATION, FINALIZER, RELEASE_QUARANTINE_ANNOTATION, RESOLVE_CONFLICTS_ANNOTATION,
+    SYNC_NOW_ANNOTATION, SyncFlow, SyncFlowStatus,
+};
 use crate::core::failure::Problem;
 use crate::engine::requests::Requests;
 
@@ -114,6 +117,8 @@ fn requests(flow: &SyncFlow) -> Requests {
     Requests {
         sync_now: annotation(SYNC_NOW_ANNOTATION),
         approved_plan: annotation(APPROVE_PLAN_ANNOTATION).map(|token| token.trim().to_owned()),
+        resolve: annotation(RESOLVE_CONFLICTS_ANNOTATION),
+        release: annotation(RELEASE_QUARANTINE_ANNOTATION),
     }
 }
 

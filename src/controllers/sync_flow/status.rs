@@ -6,9 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::readiness::{Standing, verdict};
 use crate::api::SyncFlowStatus;
 use crate::api::conditions::trimmed;
-use crate::api::sync_flow::{HeldPlan, HeldPlanKind, QuarantinedRecord};
+use crate::api::sync_flow::{HandledRequests, HeldPlan, HeldPlanKind, OpenConflict, QuarantinedRecord};
 use crate::core::guard::{GuardKind, PlanSummary};
-use crate::engine::report::{FlowReport, FlowState, QuarantineRow};
+use crate::core::header::Handled;
+use crate::engine::report::{DisputeRow, FlowReport, FlowState, QuarantineRow};
 
 /// The status of a flow that stands so. What only a worker knows stays as it was while none has anything to say.
 #[must_use]
@@ -45,6 +46,14 @@ fn fill(status: &mut SyncFlowStatus, report: &FlowReport) {
     status.linked = Some(count(report.linked));
     status.quarantined = Some(count(report.quarantined));
     status.conflicts = Some(count(report.conflicts));
+    status.open_conflict_count = Some(count(report.open_conflicts));
+    status.open_conflicts = report
+        .disputes
+        .iter()
+        .take(FlowReport::DISPUTE_ROWS)
+        .map(open_conflict)
+        .collect();
+    status.handled_requests = handled(&report.handled);
     status.quarantine = report
         .quarantine
         .iter()
@@ -56,6 +65,24 @@ fn fill(status: &mut SyncFlowStatus, report: &FlowReport) {
     }
     if report.handled_sync_now.is_some() {
         status.last_handled_sync_now.clone_from(&report.handled_sync_now);
+    }
+}
+
+fn handled(handled: &Handled) -> Option<HandledRequests> {
+    let requests = HandledRequests {
+        resolve_conflicts: handled.resolve.clone(),
+        release_quarantine: handled.release.clone(),
+    };
+    (requests != HandledRequests::default()).then_some(requests)
+}
+
+fn open_conflict(row: &DisputeRow) -> OpenConflict {
+    OpenConflict {
+        salesforce_id: row.ids.salesforce.to_string(),
+        service_now_id: row.ids.service_now.to_string(),
+        salesforce_field: row.fields.salesforce.to_string(),
+        service_now_field: row.fields.service_now.to_string(),
+        since: Time(row.since.timestamp()),
     }
 }
 

@@ -87,6 +87,7 @@ pub fn translate(
             deletions: guard(spec.guards.deletions),
             changes: guard(spec.guards.changes),
         },
+        guarded_writes: spec.guarded_writes,
         matching: matching(spec)?,
         interval: spec.interval.as_duration(),
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::core::definition::{
     ConflictPolicy, Direction, DriftPolicy, ExitPolicy, FieldDirection, Guards, History, Matching,
-    UnmappedPolicy,
+    TruncatePolicy, UnmappedPolicy,
 };
 use crate::core::fingerprint::Fingerprinter;
 use crate::core::flow::{FieldPair, FlowSide};
@@ -41,6 +41,7 @@ fn flow(direction: Direction, on_delete: OnDelete) -> Flow {
             direction: FieldDirection::TwoWay,
             values: Vec::new(),
             unmapped: UnmappedPolicy::Hold,
+            truncate: TruncatePolicy::Quarantine,
             conflict: ConflictPolicy::MostRecent,
             drift: DriftPolicy::Revert,
         }],
@@ -48,6 +49,7 @@ fn flow(direction: Direction, on_delete: OnDelete) -> Flow {
         on_exit: ExitPolicy::PropagateThenUnlink,
         on_delete,
         guards: Guards::default(),
+        guarded_writes: false,
         matching: Matching::CreateOnly,
         interval: Duration::from_mins(1),
         hashes: DefinitionHashes::default(),
@@ -117,7 +119,10 @@ impl Stage {
 
 #[test]
 fn a_counterpart_as_it_was_agreed_is_deleted_with_an_intent_and_a_snapshot() {
-    let stage = stage(flow(Direction::TwoWay, OnDelete::DeleteCounterpart), Some("agreed"));
+    let stage = stage(
+        flow(Direction::TwoWay, OnDelete::DeleteCounterpart),
+        Some("agreed"),
+    );
     let Ending::Delete(link, id, journal) = stage.end(&incident(&[("short_description", "agreed")])) else {
         panic!("not deleted");
     };
@@ -143,7 +148,10 @@ fn a_counterpart_that_holds_anything_not_agreed_on_is_not_deleted() {
         assert!(problem.message.contains("short_description") && !problem.message.contains("an edit"));
     }
     let empty = stage(deleting(), None).end(&incident(&[("short_description", "")]));
-    assert!(matches!(empty, Ending::Delete(..)), "an empty field cannot hold an edit");
+    assert!(
+        matches!(empty, Ending::Delete(..)),
+        "an empty field cannot hold an edit"
+    );
 }
 
 #[test]
@@ -155,7 +163,10 @@ fn a_deletion_travels_only_from_an_originating_side_and_only_from_a_pair_in_sync
     );
     assert!(matches!(one_way.end(&record), Ending::Bury));
     for phase in [Phase::Dormant, Phase::Pending] {
-        let mut asleep = stage(flow(Direction::TwoWay, OnDelete::DeleteCounterpart), Some("agreed"));
+        let mut asleep = stage(
+            flow(Direction::TwoWay, OnDelete::DeleteCounterpart),
+            Some("agreed"),
+        );
         asleep.link.phase = phase;
         assert!(matches!(asleep.end(&record), Ending::Bury), "{phase:?}");
     }

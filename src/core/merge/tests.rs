@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::definition::ValuePair;
+use crate::core::definition::{TruncatePolicy, ValuePair};
 use crate::core::ident::FieldKey;
 use crate::core::schema::FieldKind;
 
@@ -17,6 +17,7 @@ fn pair(direction: FieldDirection, conflict: ConflictPolicy, drift: DriftPolicy)
         direction,
         values: Vec::new(),
         unmapped: UnmappedPolicy::Hold,
+        truncate: TruncatePolicy::Quarantine,
         conflict,
         drift,
     }
@@ -47,7 +48,8 @@ fn policy() -> impl Strategy<Value = ConflictPolicy> {
     prop_oneof![
         Just(ConflictPolicy::MostRecent),
         Just(ConflictPolicy::PreferSalesforce),
-        Just(ConflictPolicy::PreferServiceNow)
+        Just(ConflictPolicy::PreferServiceNow),
+        Just(ConflictPolicy::Manual)
     ]
 }
 
@@ -81,6 +83,7 @@ fn decided(
         current: current.as_ref().map(|_, value| Some(value)),
         changed,
         tolerated: false,
+        dispute: None,
     };
     decide(pair, &state, foreign)
 }
@@ -106,7 +109,7 @@ proptest! {
             Decision::Write { side, value, .. } => current[side] = value,
             Decision::Adopt | Decision::Tolerate => {}
             // Nothing was done, so the same is decided as long as nothing changes.
-            decision @ (Decision::Keep | Decision::Hold(_) | Decision::Quarantine(_)) => {
+            decision @ (Decision::Keep | Decision::Hold(_) | Decision::Quarantine(_) | Decision::Dispute) => {
                 prop_assert_eq!(decided(&pair, &current, base.as_ref(), foreign), decision);
                 return Ok(());
             }
@@ -201,6 +204,7 @@ fn an_unseen_field_is_not_an_empty_one() {
                 current,
                 changed,
                 tolerated: false,
+                dispute: None,
             };
             assert_eq!(decide(&pair, &state, PerSide::default()), Decision::Keep);
         }
@@ -225,6 +229,7 @@ fn what_was_tolerated_is_journalled_when_the_source_overwrites_it() {
             service_now: false,
         }),
         tolerated: true,
+        dispute: None,
     };
     let decision = decide(&pair, &state, PerSide::default());
     assert!(
@@ -275,4 +280,133 @@ fn any_two_values_of_one_row_are_equal_and_the_first_row_gives_the_value() {
         salesforce: &web,
         service_now: &Value::text("phone")
     }));
+}
+
+/// Both sides changed to something else, under `Manual`.
+fn manual(dispute: Option<OpenDispute>) -> Decision {
+    let pair = pair(
+        FieldDirection::TwoWay,
+        ConflictPolicy::Manual,
+        DriftPolicy::Revert,
+    );
+    let (salesforce, service_now) = (Value::text("a"), Value::text("b"));
+    let state = FieldState {
+        current: PerSide {
+            salesforce: Some(&salesforce),
+            service_now: Some(&service_now),
+        },
+        changed: Some(PerSide {
+            salesforce: true,
+            service_now: true,
+        }),
+        tolerated: false,
+        dispute,
+    };
+    decide(&pair, &state, foreign(10, 20))
+}
+
+#[test]
+fn under_manual_a_conflict_is_nobodys_to_decide_but_a_persons() {
+    let moved = |salesforce, service_now| PerSide {
+        salesforce,
+        service_now,
+    };
+    let open = |moved, pick| Some(OpenDispute { moved, pick });
+    for undecided in [
+        None,
+        open(moved(false, false), None),
+        open(moved(true, true), None),
+    ] {
+        assert_eq!(manual(undecided), Decision::Dispute, "{undecided:?}");
+    }
+    let loser = |decision: Decision| match decision {
+        Decision::Write {
+            side,
+            journal: Some(JournalCause::Conflict),
+            conflict: true,
+            ..
+        } => side,
+        other => panic!("{other:?}"),
+    };
+    for side in Side::BOTH {
+        let picked = open(moved(false, false), Some(side));
+        assert_eq!(loser(manual(picked)), side.other(), "a person picked {side}");
+    }
+    let edited_again = open(moved(true, false), None);
+    assert_eq!(loser(manual(edited_again)), Side::ServiceNow);
+}
+
+mod cut_copies {
+    use super::*;
+    use crate::core::truncate::{CUT_MARKER, cut};
+
+    const LIMIT: u32 = 40;
+
+    /// Salesforce holds forty characters, `ServiceNow` any number.
+    fn cutting(conflict: ConflictPolicy) -> FieldPair {
+        let mut pair = pair(FieldDirection::TwoWay, conflict, DriftPolicy::Revert);
+        pair.truncate = TruncatePolicy::Cut;
+        pair.kinds.salesforce = FieldKind::Text {
+            max_length: Some(LIMIT),
+        };
+        pair.kinds.service_now = FieldKind::Text { max_length: None };
+        pair
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        "[a-d \\n]{1,90}"
+    }
+
+    proptest! {
+        /// Whatever is remembered, or nothing at all, and whoever is newer: the whole is never overwritten with its cut
+        /// copy, nor with anything that ends as one.
+        #[test]
+        fn a_cut_copy_never_flows_back(
+            whole in text(), edited in text(), base in base(), policy in policy(), when in 0_i64..20,
+        ) {
+            let pair = cutting(policy);
+            for copy in [cut(&whole, LIMIT), cut(&edited, LIMIT)] {
+                let current = PerSide { salesforce: Value::text(copy), service_now: Value::text(whole.clone()) };
+                let decision = decided(&pair, &current, base.as_ref(), foreign(10, when));
+                let flows_back = matches!(decision, Decision::Write { side: Side::ServiceNow, .. });
+                prop_assert!(!flows_back, "{decision:?}");
+            }
+        }
+
+        /// With no memory at all, a copy and its whole are known to belong together.
+        #[test]
+        fn a_whole_and_its_copy_are_equal_and_nothing_is_written(whole in "[a-d]{41,90}", policy in policy()) {
+            let pair = cutting(policy);
+            let current = PerSide { salesforce: Value::text(cut(&whole, LIMIT)), service_now: Value::text(whole) };
+            prop_assert_eq!(decided(&pair, &current, None, foreign(10, 20)), Decision::Adopt);
+        }
+    }
+
+    #[test]
+    fn an_edit_of_a_cut_copy_waits_and_one_without_the_marker_replaces_the_whole() {
+        let pair = cutting(ConflictPolicy::MostRecent);
+        let whole = Value::text("a".repeat(60));
+        let base = PerSide {
+            salesforce: Value::text(cut(&"a".repeat(60), LIMIT)),
+            service_now: whole.clone(),
+        };
+        let edit = |text: String| {
+            let current = PerSide {
+                salesforce: Value::text(text),
+                service_now: whole.clone(),
+            };
+            decided(&pair, &current, Some(&base), foreign(20, 10))
+        };
+        assert_eq!(
+            edit(format!("edited {CUT_MARKER}")),
+            Decision::Hold(Untranslatable::CutCopy)
+        );
+        assert!(matches!(
+            edit("edited".to_owned()),
+            Decision::Write {
+                side: Side::ServiceNow,
+                ..
+            }
+        ));
+    }
 }

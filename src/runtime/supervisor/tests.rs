@@ -8,13 +8,14 @@ use super::*;
 use crate::controllers::connection::registry::{Epoch, Lent};
 use crate::controllers::connection::watchful::tests::Refusing;
 use crate::core::definition::{
-    ConflictPolicy, DeletePolicy, Guards, Direction, DriftPolicy, ExitPolicy, FlowDefinition, History, Matching, SideDefinition,
+    ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FlowDefinition, Guards, History,
+    Matching, SideDefinition,
 };
 use crate::core::failure::FailureClass;
 use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
-use crate::engine::requests::Requests;
 use crate::engine::report::FlowState;
+use crate::engine::requests::Requests;
 use crate::runtime::clock::SystemClock;
 
 /// Opens an in-memory store; refuses as often as told.
@@ -146,6 +147,7 @@ fn order(seconds: u64) -> WorkOrder {
             on_exit: ExitPolicy::KeepSyncing,
             on_delete: DeletePolicy::Unlink,
             guards: Guards::default(),
+            guarded_writes: false,
             matching: Matching::CreateOnly,
             interval: Duration::from_secs(seconds),
         },
@@ -173,10 +175,14 @@ async fn the_same_order_leaves_its_worker_alone_and_passes_the_request_for_a_cyc
     bench.supervisor.run(&cases, order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     bench.supervisor.run(&cases, order(1), Requests::default());
-    bench.supervisor.run(&cases, order(1), Requests {
+    bench.supervisor.run(
+        &cases,
+        order(1),
+        Requests {
             sync_now: Some("now".to_owned()),
             ..Requests::default()
-        });
+        },
+    );
     assert_eq!(bench.said.recv().await, Some(Said::SyncNow("now".to_owned())));
 }
 
@@ -321,7 +327,9 @@ async fn a_worker_that_does_not_drain_in_time_is_dropped_and_never_runs_beside_i
 async fn draining_all_ends_every_worker() {
     let mut bench = bench(0, obedient);
     for (name, seconds) in [("a", 1), ("b", 2)] {
-        bench.supervisor.run(&flow(name), order(seconds), Requests::default());
+        bench
+            .supervisor
+            .run(&flow(name), order(seconds), Requests::default());
         assert_eq!(bench.said.recv().await, Some(Said::Began(seconds)));
     }
     bench.supervisor.drain().await;
@@ -333,7 +341,9 @@ async fn draining_all_ends_every_worker() {
 #[tokio::test(start_paused = true)]
 async fn a_flow_whose_finalizer_was_taken_away_by_hand_loses_its_worker() {
     let mut bench = bench(0, obedient);
-    bench.supervisor.run(&flow("orphan"), order(1), Requests::default());
+    bench
+        .supervisor
+        .run(&flow("orphan"), order(1), Requests::default());
     assert_eq!(bench.said.recv().await, Some(Said::Began(1)));
     bench.supervisor.retain(&|_| false);
     assert_eq!(bench.said.recv().await, Some(Said::Drained(1)));

@@ -40,7 +40,11 @@ fn phase(scene: &Scene, case: &str) -> Phase {
 fn with_delete_counterpart_a_proven_deletion_takes_the_counterpart_along_and_nobody_else() {
     for side in Side::BOTH {
         let (mut scene, case, incident) = linked(deleting());
-        let (gone, other) = if side == SF { (&case, &incident) } else { (&incident, &case) };
+        let (gone, other) = if side == SF {
+            (&case, &incident)
+        } else {
+            (&incident, &case)
+        };
         scene.delete(side, gone);
         scene.run_minutes(15);
         assert!(!scene.exists(side.other(), other), "{side}");
@@ -96,10 +100,17 @@ fn a_counterpart_with_an_edit_that_was_never_synced_is_kept_and_reported() {
     assert_eq!(scene.field(SN, &incident, "description"), "an hour of work");
     assert_eq!(scene.quarantined(), ["CounterpartEdited"]);
     let message = scene.report().quarantine[0].problem.message.clone();
-    assert!(message.contains("description") && !message.contains("an hour"), "{message}");
+    assert!(
+        message.contains("description") && !message.contains("an hour"),
+        "{message}"
+    );
     scene.delete(SN, &incident);
     scene.run_minutes(15);
-    assert_eq!(scene.report().quarantined, 0, "deleted by hand, there is nothing left to decide");
+    assert_eq!(
+        scene.report().quarantined,
+        0,
+        "deleted by hand, there is nothing left to decide"
+    );
 }
 
 #[test]
@@ -172,7 +183,10 @@ fn with_mark_the_counterpart_stays_and_says_that_its_partner_is_gone() {
     assert_eq!(scene.field(SN, &incident, "close_notes"), "its case was deleted");
     assert_eq!(scene.field(SN, &incident, "short_description"), "to be deleted");
     assert_eq!(phase(&scene, &case), Phase::Tombstone);
-    assert!(scene.journal()[0].0.contains("said before"), "what the mark overwrote is kept");
+    assert!(
+        scene.journal()[0].0.contains("said before"),
+        "what the mark overwrote is kept"
+    );
 }
 
 #[test]
@@ -180,7 +194,10 @@ fn a_lost_answer_to_a_deletion_is_settled_by_looking_and_nothing_else_is_deleted
     let (mut scene, case, incident) = linked(deleting());
     scene.set_up(|world| {
         for call in ["servicenow.delete", "servicenow.batch"] {
-            world.service_now.faults.add(Fault::once(call, Effect::LoseAnswer));
+            world
+                .service_now
+                .faults
+                .add(Fault::once(call, Effect::LoseAnswer));
         }
     });
     scene.delete(SF, &case);
@@ -205,7 +222,11 @@ fn a_process_that_dies_at_any_moment_deletes_what_it_should_and_nothing_else() {
         assert!(!scene.exists(SN, &incident), "killed after {moment} steps");
         assert_eq!(phase(&scene, &case), Phase::Tombstone);
         assert_eq!(scene.all(SN).len(), 2);
-        assert_eq!(scene.journal().len(), 1, "journalled once, killed after {moment} steps");
+        assert_eq!(
+            scene.journal().len(),
+            1,
+            "journalled once, killed after {moment} steps"
+        );
     }
 }
 

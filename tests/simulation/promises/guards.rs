@@ -15,7 +15,9 @@ const SN: Side = Side::ServiceNow;
 fn pairs(scene: Scene, count: usize) -> (Scene, Vec<String>) {
     let mut scene = scene;
     scene.let_deletions_be_proven();
-    let cases = (0..count).map(|number| scene.case(&format!("case {number}"))).collect();
+    let cases = (0..count)
+        .map(|number| scene.case(&format!("case {number}")))
+        .collect();
     scene.sync();
     assert_eq!(scene.all(SN).len(), count);
     (scene, cases)
@@ -49,9 +51,16 @@ fn too_many_deletions_stop_the_flow_with_a_summary_and_nothing_is_deleted() {
     let problem = scene.failure();
     assert_eq!(problem.reason.as_str(), "Blocked");
     let plan = scene.report().held_plan.unwrap();
-    assert_eq!((plan.kind, plan.side, plan.count, plan.of), (GuardKind::Deletions, SF, 6, 20));
+    assert_eq!(
+        (plan.kind, plan.side, plan.count, plan.of),
+        (GuardKind::Deletions, SF, 6, 20)
+    );
     assert!(cases.contains(&plan.first[0].to_string()));
-    assert!(problem.message.contains(&plan.token) && !problem.message.contains("case 1"), "{}", problem.message);
+    assert!(
+        problem.message.contains(&plan.token) && !problem.message.contains("case 1"),
+        "{}",
+        problem.message
+    );
 }
 
 #[test]
@@ -120,7 +129,12 @@ fn an_emptied_side_is_never_taken_for_many_deletions_whatever_the_limits() {
 
 #[test]
 fn with_unlink_too_many_deletions_do_not_end_their_pairs() {
-    let scene = Scene::with(|flow| flow.guards.deletions = Guard { records: 3, percent: 10 });
+    let scene = Scene::with(|flow| {
+        flow.guards.deletions = Guard {
+            records: 3,
+            percent: 10,
+        }
+    });
     let (mut scene, cases) = pairs(scene, 20);
     for case in &cases[..6] {
         scene.delete(SF, case);
@@ -161,12 +175,19 @@ fn too_many_changes_at_once_stop_the_flow_before_the_first_is_written() {
     scene.case("made meanwhile");
     scene.sync();
     let plan = scene.report().held_plan.unwrap();
-    assert_eq!((plan.kind, plan.side, plan.count, plan.of), (GuardKind::Changes, SF, 12, 20));
+    assert_eq!(
+        (plan.kind, plan.side, plan.count, plan.of),
+        (GuardKind::Changes, SF, 12, 20)
+    );
     for case in &cases[..12] {
         let incident = scene.counterpart(SF, case).unwrap();
         assert_ne!(scene.field(SN, &incident, "short_description"), "all the same");
     }
-    assert_eq!(scene.made_by_the_flow(), before, "while a plan is held nothing is written");
+    assert_eq!(
+        scene.made_by_the_flow(),
+        before,
+        "while a plan is held nothing is written"
+    );
 }
 
 #[test]
@@ -184,7 +205,13 @@ fn approved_changes_are_written_and_later_edits_do_not_void_the_approval() {
     scene.sync();
     let subjects: Vec<String> = [0, 1, 11, 15]
         .iter()
-        .map(|number| scene.field(SN, &scene.counterpart(SF, &cases[*number]).unwrap(), "short_description"))
+        .map(|number| {
+            scene.field(
+                SN,
+                &scene.counterpart(SF, &cases[*number]).unwrap(),
+                "short_description",
+            )
+        })
         .collect();
     assert_eq!(subjects, ["edited again", "meant so", "meant so", "another"]);
     assert_eq!(scene.report().held_plan, None);

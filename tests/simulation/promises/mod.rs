@@ -3,9 +3,11 @@
 
 mod conflicts;
 mod creation;
+mod cut_texts;
 mod deletions;
 mod guards;
 mod identity;
+mod manual_conflicts;
 mod records_that_leave;
 mod rules_and_matching;
 mod scene;

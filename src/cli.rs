@@ -94,6 +94,11 @@ pub struct OperatorArgs {
     #[arg(long, env = "SYNCFLOW_PROBE_INTERVAL", default_value = "5m", value_parser = duration)]
     pub probe_interval: Duration,
 
+    /// How long a refused credential rests after the second refusal in a row, unless it is changed: a sixtieth of it
+    /// after the first, and, where failed attempts can lock an account, doubled with each further one up to 24 times it.
+    #[arg(long, env = "SYNCFLOW_REFUSAL_INTERVAL", default_value = "1h", value_parser = duration)]
+    pub refusal_interval: Duration,
+
     /// How often everything is looked at again though nothing seems to have changed.
     #[arg(long, env = "SYNCFLOW_RESYNC_INTERVAL", default_value = "10m", value_parser = duration)]
     pub resync_interval: Duration,

@@ -21,5 +21,7 @@ mod install;
 mod reference;
 #[path = "manifests/server.rs"]
 mod server;
+#[path = "manifests/signing_in.rs"]
+mod signing_in;
 #[path = "manifests/status.rs"]
 mod status;

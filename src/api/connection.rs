@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::reference::SecretRef;
+use super::sign_in::{SalesforceAuth, ServiceNowAuth};
 
 /// How to reach one service. Exactly one of `salesforce` and `serviceNow`, for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -91,8 +91,8 @@ impl ConnectionSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SalesforceConnection {
-    /// Where to log in: the org's My Domain (`https://acme.my.salesforce.com`), or for `usernamePassword` also
-    /// `https://login.salesforce.com` and `https://test.salesforce.com`. No path. `http` is for tests on this
+    /// Where to log in: the org's My Domain (`https://acme.my.salesforce.com`), or for anything but `clientCredentials`
+    /// also `https://login.salesforce.com` and `https://test.salesforce.com`. No path. `http` is for tests on this
     /// machine only, and refused unless the operator was started with its flag for that.
     #[schemars(
         length(min = 1, max = 255),
@@ -118,58 +118,6 @@ pub struct ApiBudget {
     pub percent: u8,
 }
 
-/// As whom to log in to Salesforce. Exactly one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.clientCredentials) != has(self.usernamePassword)")
-    .message("exactly one of clientCredentials and usernamePassword must be set"))]
-#[serde(rename_all = "camelCase")]
-pub struct SalesforceAuth {
-    /// OAuth 2.0 client credentials of a connected app with a run-as user: what to use where you can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_credentials: Option<SalesforceClientCredentials>,
-    /// OAuth 2.0 username and password. For orgs without a run-as user; new orgs have it switched off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username_password: Option<SalesforceUsernamePassword>,
-}
-
-/// One way to log in to Salesforce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SalesforceAuthMethod<'a> {
-    /// OAuth 2.0 client credentials.
-    ClientCredentials(&'a SecretRef),
-    /// OAuth 2.0 username and password.
-    UsernamePassword(&'a SecretRef),
-}
-
-impl SalesforceAuth {
-    /// The one method that is set; `None` where both or neither are, which the API server refuses.
-    pub const fn method(&self) -> Option<SalesforceAuthMethod<'_>> {
-        match (&self.client_credentials, &self.username_password) {
-            (Some(auth), None) => Some(SalesforceAuthMethod::ClientCredentials(&auth.secret_ref)),
-            (None, Some(auth)) => Some(SalesforceAuthMethod::UsernamePassword(&auth.secret_ref)),
-            _ => None,
-        }
-    }
-}
-
-/// OAuth 2.0 client credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SalesforceClientCredentials {
-    /// A Secret with the keys `clientId` and `clientSecret` (the connected app's consumer key and secret). Read again
-    /// when Salesforce refuses it, so that a rotated Secret needs no restart.
-    pub secret_ref: SecretRef,
-}
-
-/// OAuth 2.0 username and password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SalesforceUsernamePassword {
-    /// A Secret with the keys `clientId`, `clientSecret`, `username`, `password` and, where the org asks for it,
-    /// `securityToken`.
-    pub secret_ref: SecretRef,
-}
-
 /// A ServiceNow instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -185,58 +133,6 @@ pub struct ServiceNowConnection {
     pub instance_url: String,
     /// As whom.
     pub auth: ServiceNowAuth,
-}
-
-/// As whom to log in to ServiceNow. Exactly one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.basic) != has(self.oauthPassword)")
-    .message("exactly one of basic and oauthPassword must be set"))]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceNowAuth {
-    /// A user name and password, sent with each request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub basic: Option<ServiceNowBasic>,
-    /// OAuth 2.0 with a user name and password: they are sent once, then a token is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oauth_password: Option<ServiceNowOauthPassword>,
-}
-
-/// One way to log in to ServiceNow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceNowAuthMethod<'a> {
-    /// A user name and password with each request.
-    Basic(&'a SecretRef),
-    /// OAuth 2.0, resource owner password grant.
-    OauthPassword(&'a SecretRef),
-}
-
-impl ServiceNowAuth {
-    /// The one method that is set; `None` where both or neither are, which the API server refuses.
-    pub const fn method(&self) -> Option<ServiceNowAuthMethod<'_>> {
-        match (&self.basic, &self.oauth_password) {
-            (Some(auth), None) => Some(ServiceNowAuthMethod::Basic(&auth.secret_ref)),
-            (None, Some(auth)) => Some(ServiceNowAuthMethod::OauthPassword(&auth.secret_ref)),
-            _ => None,
-        }
-    }
-}
-
-/// A user name and password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceNowBasic {
-    /// A Secret with the keys `username` and `password`, of a user whose *Password needs reset* is off. Read again
-    /// when ServiceNow refuses it, so that a rotated Secret needs no restart.
-    pub secret_ref: SecretRef,
-}
-
-/// OAuth 2.0 with a user name and password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceNowOauthPassword {
-    /// A Secret with the keys `clientId`, `clientSecret` (of the OAuth API endpoint for external clients), `username`
-    /// and `password`.
-    pub secret_ref: SecretRef,
 }
 
 /// What the operator saw.

@@ -3,7 +3,7 @@
 //! - [`connection`]: how to reach one Salesforce org or one ServiceNow instance.
 //! - [`field_mapping`]: which field is kept equal to which, and how values translate.
 //! - [`sync_flow`]: which records are kept in sync, between which Connections, by which `FieldMapping`.
-//! - [`policy`], [`rule`], [`interval`], [`reference`]: the parts that the kinds are made of.
+//! - [`policy`], [`rule`], [`interval`], [`reference`], [`sign_in`]: the parts that the kinds are made of.
 //! - [`conditions`]: how `status.conditions` changes.
 //! - [`schema`]: the `CustomResourceDefinition`s, as they are committed under `crds/`.
 //!
@@ -18,6 +18,7 @@ pub mod policy;
 pub mod reference;
 pub mod rule;
 pub mod schema;
+pub mod sign_in;
 pub mod sync_flow;
 
 pub use connection::{Connection, ConnectionSpec, ConnectionStatus};
@@ -47,6 +48,12 @@ pub const RESOLVE_CONFLICTS_ANNOTATION: &str = "syncflow.io/resolve-conflicts";
 /// Ids of quarantined records, separated by commas, or `*`, as the value of this annotation, has them tried again at
 /// once. Whatever follows a `#` only tells one request from another.
 pub const RELEASE_QUARANTINE_ANNOTATION: &str = "syncflow.io/release-quarantine";
+
+/// A `Connection` signs in again as soon as the value of this annotation changes, whatever was refused before.
+pub const SIGN_IN_NOW_ANNOTATION: &str = "syncflow.io/sign-in-now";
+
+/// On every object that the operator makes for a `Connection`: that `Connection`'s UID.
+pub const CONNECTION_UID_LABEL: &str = "syncflow.io/connection-uid";
 
 /// On every object that the operator makes for a `SyncFlow`: that `SyncFlow`'s UID.
 pub const FLOW_UID_LABEL: &str = "syncflow.io/flow-uid";

@@ -29,9 +29,19 @@ pub type Guarded<K> = DeserializeGuard<K>;
 
 /// Makes the way to a service.
 pub trait Dialer: Send + Sync {
-    /// A new session for this target, whose Secret is in `namespace`. It sends nothing yet. A problem where the host
-    /// may not be called.
-    fn dial(&self, namespace: &str, target: &Target) -> Result<Arc<dyn Remote>, Problem>;
+    /// A new session for this target. It sends nothing yet. A problem where the host may not be called.
+    fn dial(&self, connection: &ConnectionKey, target: &Target) -> Result<Arc<dyn Remote>, Problem>;
+}
+
+/// Which Connection: whose namespace its Secret is in, and who owns what the operator keeps for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionKey {
+    /// The Connection's UID.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// Which flow: what its worker and its link state are known by.

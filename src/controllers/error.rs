@@ -70,6 +70,11 @@ impl ReconcileError {
         self.status().is_some_and(kube::core::Status::is_invalid)
     }
 
+    /// Is this the answer that we have no right to do it?
+    pub fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_forbidden)
+    }
+
     /// What the API server answered, if it did.
     fn status(&self) -> Option<&kube::core::Status> {
         match self {

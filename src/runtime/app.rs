@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::clock::SystemClock;
-use super::connections::SessionDialer;
+use super::connections::{SessionDialer, TurnsByConnection};
 use super::entropy::SystemEntropy;
 use super::lease::{Lease, LeaseLost, LeaseSettings};
 use super::link_state::ConfigMapState;
@@ -29,6 +29,7 @@ use super::supervisor::{Shared, Supervisor};
 use super::{admin, shutdown};
 use crate::adapters::http::allow_list::AllowList;
 use crate::adapters::http::reqwest_transport::{ReqwestTransport, TransportConfig, TransportSetupError};
+use crate::adapters::refused::RefusalRest;
 use crate::cli::OperatorArgs;
 use crate::controllers::connection::registry::ConnectionRegistry;
 use crate::controllers::context::{Context, ControllerSettings, Failures, Flows};
@@ -197,6 +198,9 @@ async fn lead(
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             metrics: Arc::clone(&parts.metrics),
+            fence: Arc::clone(&parts.fence),
+            refusal_rest: RefusalRest::new(args.refusal_interval),
+            turns: TurnsByConnection::default(),
         }),
         flows: Arc::clone(&supervisor) as Arc<dyn Flows>,
         connection_status: StatusWriter::new(parts.client.clone(), &instance),

@@ -1,6 +1,7 @@
 //! Opens sessions: which adapter, over which transport, with which Secret.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Client;
 
@@ -9,14 +10,16 @@ use super::secrets::SecretCredential;
 use crate::adapters::http::allow_list::AllowList;
 use crate::adapters::http::metered::Metered;
 use crate::adapters::http::retry::{RetryPolicy, Retrying};
+use crate::adapters::refused::RefusalRest;
 use crate::adapters::salesforce::{Salesforce, SalesforceConfig};
 use crate::adapters::service_now::{ServiceNow, ServiceNowConfig};
 use crate::adapters::shared_reads::SharedReads;
+use crate::adapters::turn::Turns;
 use crate::controllers::connection::validate::Target;
-use crate::controllers::context::Dialer;
+use crate::controllers::context::{ConnectionKey, Dialer};
 use crate::core::failure::Problem;
 use crate::core::side::Side;
-use crate::ports::{Clock, Entropy, Remote, Transport};
+use crate::ports::{Clock, Entropy, Fence, Remote, Transport};
 
 /// Opens sessions over one HTTP stack.
 pub struct SessionDialer {
@@ -32,10 +35,28 @@ pub struct SessionDialer {
     pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The right to refresh tokens.
+    pub fence: Arc<dyn Fence>,
+    /// How long a refused credential rests.
+    pub refusal_rest: RefusalRest,
+    /// Whose turn it is to sign in.
+    pub turns: TurnsByConnection,
+}
+
+/// The turns of each Connection's sign-ins, by its UID. They outlive its sessions, since one may hold a refresh token that
+/// could not be kept yet.
+#[derive(Default)]
+pub struct TurnsByConnection(Mutex<BTreeMap<String, Turns>>);
+
+impl TurnsByConnection {
+    fn of(&self, uid: &str) -> Turns {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(uid.to_owned()).or_default())
+    }
 }
 
 impl Dialer for SessionDialer {
-    fn dial(&self, namespace: &str, target: &Target) -> Result<Arc<dyn Remote>, Problem> {
+    fn dial(&self, connection: &ConnectionKey, target: &Target) -> Result<Arc<dyn Remote>, Problem> {
         self.allow_list
             .check(&target.url)
             .map_err(|refused| Problem::human("HostNotAllowed", refused.to_string()))?;
@@ -55,15 +76,19 @@ impl Dialer for SessionDialer {
         let clock = Arc::clone(&self.clock);
         let credential = Arc::new(SecretCredential::new(
             self.client.clone(),
-            namespace,
+            connection,
             target.clone(),
+            Arc::clone(&self.fence),
         ));
+        let turns = self.turns.of(&connection.uid);
         let url = target.url.clone();
         let session: Arc<dyn Remote> = match side {
             Side::Salesforce => {
                 let usage = UsageOf::new(Arc::clone(&self.metrics), &url);
                 let config = SalesforceConfig {
                     api_share: target.api_share,
+                    refusal_rest: self.refusal_rest,
+                    turns,
                     ..SalesforceConfig::new(url, credential)
                 };
                 let salesforce = Salesforce::new(config, transport, Arc::clone(&clock));
@@ -71,7 +96,8 @@ impl Dialer for SessionDialer {
             }
             Side::ServiceNow => {
                 let config = ServiceNowConfig { instance_url: url };
-                Arc::new(ServiceNow::new(config, credential, transport, Arc::clone(&clock)))
+                let service_now = ServiceNow::new(config, credential, transport, Arc::clone(&clock));
+                Arc::new(service_now.with_sign_in_manners(self.refusal_rest, turns))
             }
         };
         Ok(Arc::new(SharedReads::new(session, clock)))

@@ -17,6 +17,7 @@ pub mod lease;
 pub mod link_state;
 pub mod metrics;
 pub mod readiness;
+pub mod rotated_token;
 pub mod secrets;
 pub mod shutdown;
 pub mod supervisor;

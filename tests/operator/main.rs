@@ -6,6 +6,7 @@
 //! - [`flows`]: a flow from apply to delete
 //! - [`references`]: what is missing or wrong, and heals
 //! - [`credentials`]: Secrets that change, sessions that are shared
+//! - [`grants`]: ways to sign in whose tokens rotate, and credentials that are refused
 //! - [`restarts`]: SIGKILL in mid-work, SIGTERM, and rest
 //! - [`lease`]: one writer
 //! - [`cluster`]: one operator for all namespaces
@@ -22,6 +23,7 @@
 mod cluster;
 mod credentials;
 mod flows;
+mod grants;
 mod lease;
 mod people;
 mod process;

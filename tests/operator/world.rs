@@ -109,6 +109,7 @@ impl World {
             .env("SYNCFLOW_IDENTITY", "operator")
             .env("SYNCFLOW_SECRET_INTERVAL", "500ms")
             .env("SYNCFLOW_PROBE_INTERVAL", "2s")
+            .env("SYNCFLOW_REFUSAL_INTERVAL", "2s")
             .env("SYNCFLOW_WATCH_NAMESPACE", &self.namespace)
             .env("SYNCFLOW_LEASE_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())

@@ -174,12 +174,10 @@ impl Client {
         let session = self.session().await.map_err(CallFailure::without_effect)?;
         let response = self.send_with(&session, ask, began).await?;
         if !refuses_session(&response) {
-            return sort(&ask.what, response);
+            return self.taken(ask, response);
         }
         if errors::is_final_session_refusal(response.body()) {
-            return Err(CallFailure::without_effect(errors::session_refused(
-                self.config.credential.name(),
-            )));
+            return Err(self.session_refused(&session));
         }
         let session = self
             .sessions
@@ -188,9 +186,21 @@ impl Client {
             .map_err(CallFailure::without_effect)?;
         let response = self.send_with(&session, ask, began).await?;
         if refuses_session(&response) {
-            return Err(CallFailure::without_effect(errors::session_refused(
-                self.config.credential.name(),
-            )));
+            return Err(self.session_refused(&session));
+        }
+        self.taken(ask, response)
+    }
+
+    /// A session that Salesforce has just given and does not take: another one would fare the same, so it rests.
+    fn session_refused(&self, session: &Session) -> CallFailure {
+        let refused = errors::session_refused(self.config.credential.name());
+        CallFailure::without_effect(self.sessions.refuse(session, refused, &self.config))
+    }
+
+    /// An answer to a call whose session was taken. `userinfo` takes sessions that the REST API does not.
+    fn taken(&self, ask: &Ask, response: http::Response<Bytes>) -> Result<Reply, CallFailure> {
+        if ask.path.starts_with("/services/data/") {
+            self.sessions.accepted();
         }
         sort(&ask.what, response)
     }

@@ -7,7 +7,7 @@
 //!
 //! - [`remote`]: the port, call by call
 //! - [`client`]: one request with the session's token; signs in again once when the token is no longer taken
-//! - [`session`], [`auth`]: one sign-in at a time, and what each refusal means
+//! - [`session`], [`auth`], [`token_refusal`]: one sign-in at a time, its grants, and what each refusal means
 //! - [`describe`], [`query`], [`write`]: what is asked for, and how the answer is read
 //! - [`convert`]: JSON to values and back, by the field's kind
 //! - [`errors`], [`rejection`]: Salesforce's error codes, of a whole call and of one record, as failures with a remedy
@@ -23,6 +23,8 @@ use url::Url;
 
 use self::backfill::Backfills;
 use crate::adapters::credential::{CredentialSource, SalesforceCredential};
+use crate::adapters::refused::RefusalRest;
+use crate::adapters::turn::Turns;
 use crate::core::budget::Share;
 use crate::core::ident::ObjectName;
 use crate::ports::{Clock, Transport};
@@ -49,13 +51,14 @@ mod remote;
 mod session;
 #[cfg(test)]
 mod tests;
+mod token_refusal;
 mod write;
 
 /// Where and as whom.
 #[derive(Clone)]
 pub struct SalesforceConfig {
-    /// Where sign-in happens: the org's My Domain (`https://acme.my.salesforce.com`), or, for username-password,
-    /// `https://login.salesforce.com` or `https://test.salesforce.com`.
+    /// Where sign-in happens: the org's My Domain (`https://acme.my.salesforce.com`), or, for anything but client
+    /// credentials, `https://login.salesforce.com` or `https://test.salesforce.com`.
     pub login_url: Url,
     /// Where the credential is read.
     pub credential: Arc<dyn CredentialSource<SalesforceCredential>>,
@@ -65,6 +68,10 @@ pub struct SalesforceConfig {
     pub api_share: Share,
     /// From which sizes on bulk jobs are used.
     pub bulk: BulkRules,
+    /// How long a refused credential rests.
+    pub refusal_rest: RefusalRest,
+    /// What its sign-ins share with those of the connection's other sessions.
+    pub turns: Turns,
 }
 
 /// From which sizes on a bulk job needs fewer calls than the calls it stands for.
@@ -94,7 +101,7 @@ impl SalesforceConfig {
     /// retired one.
     pub const API_VERSION: &'static str = "62.0";
 
-    /// With the default API version and budget.
+    /// With the default API version, budget and rest.
     pub fn new(login_url: Url, credential: Arc<dyn CredentialSource<SalesforceCredential>>) -> Self {
         Self {
             login_url,
@@ -102,6 +109,8 @@ impl SalesforceConfig {
             api_version: Self::API_VERSION.to_owned(),
             api_share: Share::DEFAULT,
             bulk: BulkRules::default(),
+            refusal_rest: RefusalRest::default(),
+            turns: Turns::default(),
         }
     }
 }

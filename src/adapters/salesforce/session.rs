@@ -1,20 +1,20 @@
-//! One token for all calls of a connection: one sign-in at a time, and a refused one is not tried again until the
-//! credential changes or a minute has passed.
+//! One token for all calls of a connection: one sign-in at a time; a refused credential rests
+//! ([`crate::adapters::refused`]); and a rotated refresh token is kept before what came with it is used
+//! ([`crate::adapters::turn`]).
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 
-use aws_lc_rs::digest;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::SalesforceConfig;
-use super::auth;
-use crate::adapters::credential::SalesforceCredential;
+use super::auth::{self, Granted, TokenRequest};
+use crate::adapters::credential::Fingerprint;
 use crate::adapters::http::failure;
+use crate::adapters::refused::Refused;
 use crate::core::ident::RecordId;
-use crate::ports::{Clock, RemoteError, RemoteErrorKind, Transport};
+use crate::ports::{Clock, RemoteError, Transport};
 
 /// A token and where it is valid. Salesforce states no expiry: the end of a session is a 401.
 pub(super) struct Session {
@@ -23,32 +23,24 @@ pub(super) struct Session {
     pub(super) instance: Url,
     /// The user that we are, where the token answer said it.
     pub(super) user: Option<RecordId>,
-}
-
-/// How long a refusal stands while the credential stays as it is. Several flows share a connection, and each would
-/// otherwise try for itself: enough wrong passwords lock a user out.
-const REFUSAL_STANDS: Duration = Duration::from_mins(1);
-
-enum State {
-    SignedOut,
-    SignedIn(Arc<Session>),
-    Refused {
-        credential: [u8; digest::SHA256_OUTPUT_LEN],
-        until: Duration,
-        error: RemoteError,
-    },
+    /// The credential that it came of.
+    pub(super) credential: Fingerprint,
+    /// Whether attempts with that credential can lock an account.
+    pub(super) can_lock: bool,
 }
 
 /// The connection's session, shared by its calls.
 pub(super) struct SessionKeeper {
-    state: Mutex<State>,
+    kept: Mutex<Option<Arc<Session>>>,
+    refused: StdMutex<Refused>,
     clock: Arc<dyn Clock>,
 }
 
 impl SessionKeeper {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            state: Mutex::new(State::SignedOut),
+            kept: Mutex::default(),
+            refused: StdMutex::default(),
             clock,
         }
     }
@@ -61,83 +53,83 @@ impl SessionKeeper {
         transport: &dyn Transport,
         expired: Option<&Arc<Session>>,
     ) -> Result<Arc<Session>, RemoteError> {
-        let mut state = self.state.lock().await;
-        if let State::SignedIn(session) = &*state
+        let mut kept = self.kept.lock().await;
+        if let Some(session) = &*kept
             && expired.is_none_or(|expired| !Arc::ptr_eq(expired, session))
         {
-            return Ok(session.clone());
+            let standing = self
+                .refused()
+                .standing(session.credential, self.clock.monotonic());
+            return standing.map_or_else(|| Ok(session.clone()), Err);
         }
-        let credential = config
-            .credential
-            .credential()
-            .await
-            .map_err(failure::no_credential)?;
-        let fingerprint = fingerprint(&credential);
-        if let State::Refused {
-            credential,
-            until,
-            error,
-        } = &*state
-            && *credential == fingerprint
-            && self.clock.monotonic() < *until
-        {
-            return Err(error.clone());
+        let session = Arc::new(self.sign_in(config, transport).await?);
+        *kept = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Also waits for the turn of this connection's other sessions, and reads the credential only then.
+    async fn sign_in(
+        &self,
+        config: &SalesforceConfig,
+        transport: &dyn Transport,
+    ) -> Result<Session, RemoteError> {
+        let source = config.credential.as_ref();
+        let mut turn = config.turns.lock().await;
+        turn.settle(source).await?;
+        let credential = source.credential().await.map_err(failure::no_credential)?;
+        let fingerprint = credential.fingerprint();
+        if let Some(error) = self.refused().standing(fingerprint, self.clock.monotonic()) {
+            return Err(error);
         }
-        *state = State::SignedOut;
-        match auth::sign_in(
-            transport,
-            &config.login_url,
-            &credential,
-            config.credential.name(),
-        )
-        .await
-        {
-            Ok(session) => {
-                let session = Arc::new(session);
-                *state = State::SignedIn(session.clone());
-                Ok(session)
+        let request = TokenRequest {
+            login_url: &config.login_url,
+            credential: &credential,
+            source: source.name(),
+            now: self.clock.now().seconds(),
+            in_doubt: turn.ask(),
+        };
+        match auth::sign_in(transport, &request, &mut turn.clock_offset).await {
+            Ok(Granted { session, rotated }) => {
+                turn.granted(rotated);
+                turn.settle(source).await?;
+                session
             }
             Err(error) => {
-                if error.kind == RemoteErrorKind::Unauthenticated {
-                    *state = State::Refused {
-                        credential: fingerprint,
-                        until: self.clock.monotonic().saturating_add(REFUSAL_STANDS),
-                        error: error.clone(),
-                    };
-                }
-                Err(error)
+                turn.failed(&error);
+                Err(self.note(fingerprint, credential.can_lock(), error, config))
             }
         }
     }
-}
 
-/// Tells whether a credential changed, without keeping it.
-fn fingerprint(credential: &SalesforceCredential) -> [u8; digest::SHA256_OUTPUT_LEN] {
-    let parts = match credential {
-        SalesforceCredential::ClientCredentials {
-            client_id,
-            client_secret,
-        } => vec![client_id.as_str(), client_secret.expose_secret()],
-        SalesforceCredential::UsernamePassword {
-            client_id,
-            client_secret,
-            username,
-            password,
-            security_token,
-        } => vec![
-            client_id.as_str(),
-            client_secret.expose_secret(),
-            username,
-            password.expose_secret(),
-            security_token.as_ref().map_or("", |token| token.expose_secret()),
-        ],
-    };
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(&part.len().to_le_bytes());
-        context.update(part.as_bytes());
+    /// Remembers that Salesforce does not take the sessions that this credential leads to.
+    pub(super) fn refuse(
+        &self,
+        session: &Session,
+        error: RemoteError,
+        config: &SalesforceConfig,
+    ) -> RemoteError {
+        self.note(session.credential, session.can_lock, error, config)
     }
-    let mut fingerprint = [0; digest::SHA256_OUTPUT_LEN];
-    fingerprint.copy_from_slice(context.finish().as_ref());
-    fingerprint
+
+    /// Salesforce took a call.
+    pub(super) fn accepted(&self) {
+        self.refused().forget();
+    }
+
+    fn note(
+        &self,
+        credential: Fingerprint,
+        can_lock: bool,
+        error: RemoteError,
+        config: &SalesforceConfig,
+    ) -> RemoteError {
+        let now = self.clock.monotonic();
+        self.refused()
+            .note(credential, can_lock, error, now, config.refusal_rest)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        // Every change of it is one assignment, so a poisoned one is whole.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

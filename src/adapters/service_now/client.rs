@@ -114,15 +114,16 @@ impl Client {
         let pass = self.sign_in.pass().await.map_err(CallError::Before)?;
         let response = self.once(&method, url, policy, body, &pass).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
+            self.sign_in.accepted();
             return Ok(response);
         }
-        let Some(pass) = self.sign_in.renew(&pass).await.map_err(CallError::Before)? else {
-            return Err(CallError::Before(self.sign_in.refused(response.headers())));
-        };
+        let renewed = self.sign_in.renew(&pass, response.headers()).await;
+        let pass = renewed.map_err(CallError::Before)?;
         let response = self.once(&method, url, policy, body, &pass).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            return Err(CallError::Before(self.sign_in.refused(response.headers())));
+            return Err(CallError::Before(self.sign_in.refuse(&pass, response.headers())));
         }
+        self.sign_in.accepted();
         Ok(response)
     }
 

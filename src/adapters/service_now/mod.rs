@@ -2,7 +2,7 @@
 //! tables for what a table is made of.
 //!
 //! ```text
-//!   remote ─┬▶ read ──────┬▶ table ─▶ client ─▶ sign_in ─▶ Transport
+//!   remote ─┬▶ read ──────┬▶ table ─▶ client ─▶ sign_in ─▶ token ─▶ Transport
 //!           ├▶ dictionary ┤   (lists, scans)      (401)
 //!           ├▶ probe ─────┤
 //!           ├▶ identity ──┘
@@ -35,6 +35,7 @@ mod sign_in;
 mod table;
 #[cfg(test)]
 mod tests;
+mod token;
 mod write;
 
 pub use remote::{LIMITS, ServiceNow, ServiceNowConfig};

@@ -10,6 +10,8 @@ use url::Url;
 use super::client::{self, Client, WRITE_TIMEOUT};
 use super::sign_in::SignIn;
 use crate::adapters::credential::{CredentialSource, ServiceNowCredential};
+use crate::adapters::refused::RefusalRest;
+use crate::adapters::turn::Turns;
 use crate::core::ident::{FieldName, ObjectName, RecordId};
 use crate::core::record::{Observation, Record};
 use crate::core::schema::ObjectSchema;
@@ -61,6 +63,13 @@ impl ServiceNow {
         Self {
             client: Client::new(config.instance_url, transport, sign_in),
         }
+    }
+
+    /// Has a refused credential rest for so long, and sign-ins take turns with those of the connection's other sessions.
+    #[must_use]
+    pub fn with_sign_in_manners(mut self, rest: RefusalRest, turns: Turns) -> Self {
+        self.client.sign_in.set_manners(rest, turns);
+        self
     }
 }
 

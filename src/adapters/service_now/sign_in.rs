@@ -1,30 +1,25 @@
-//! Signing in: a user name and password in each call, or an OAuth token that stands for them.
+//! Signing in: a user name and password in each call, or an OAuth token that stands for somebody.
 //!
 //! ServiceNow's 401 does not say why: a wrong password, a locked or inactive user and *Password needs reset* look the
-//! same (ServiceNow docs: Enforce password reset on API requests). So the message lists what to check, and nothing is
-//! tried twice with the same credential: that is how accounts get locked.
+//! same (ServiceNow docs: Enforce password reset on API requests). So the message lists what to check, and a refused
+//! credential rests ([`crate::adapters::refused`]): trying it again is how accounts get locked.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::adapters::credential::{CredentialSource, ServiceNowCredential};
+use super::token::TokenRequest;
+use crate::adapters::credential::{CredentialSource, Fingerprint, ServiceNowCredential};
 use crate::adapters::http::{call, failure};
-use crate::core::side::Side;
-use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport};
+use crate::adapters::refused::{RefusalRest, Refused};
+use crate::adapters::turn::Turns;
+use crate::ports::{Clock, RemoteError, Transport};
 
 /// A token is renewed this long before it ends, so that no write meets its end.
 const RENEW_BEFORE: Duration = Duration::from_mins(1);
-
-/// How long a token request may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What proves who is calling.
 #[derive(Clone)]
@@ -33,6 +28,10 @@ pub(super) struct Pass {
     pub(super) header: HeaderValue,
     /// When it ends, by [`Clock::monotonic`].
     ends: Option<Duration>,
+    /// The credential that it came of.
+    credential: Fingerprint,
+    /// Whether attempts with that credential can lock an account.
+    can_lock: bool,
 }
 
 /// Keeps one pass for all calls and renews it once, whoever notices first that it is over.
@@ -41,8 +40,12 @@ pub(super) struct SignIn {
     source: Arc<dyn CredentialSource<ServiceNowCredential>>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    rest: RefusalRest,
+    /// What its sign-ins share with those of the connection's other sessions.
+    turns: Turns,
     /// Held while signing in, so that a hundred calls that meet a 401 together make one token request.
-    pass: Mutex<Option<Pass>>,
+    kept: Mutex<Option<Pass>>,
+    refused: StdMutex<Refused>,
 }
 
 impl SignIn {
@@ -57,18 +60,28 @@ impl SignIn {
             source,
             transport,
             clock,
-            pass: Mutex::new(None),
+            rest: RefusalRest::default(),
+            turns: Turns::default(),
+            kept: Mutex::default(),
+            refused: StdMutex::default(),
         }
+    }
+
+    /// How long a refused credential rests, and with whom sign-ins take turns.
+    pub(super) fn set_manners(&mut self, rest: RefusalRest, turns: Turns) {
+        self.rest = rest;
+        self.turns = turns;
     }
 
     /// The pass to call with now.
     pub(super) async fn pass(&self) -> Result<Pass, RemoteError> {
-        let mut kept = self.pass.lock().await;
+        let mut kept = self.kept.lock().await;
         let now = self.clock.monotonic();
-        if let Some(pass) = kept.as_ref()
+        if let Some(pass) = &*kept
             && pass.ends.is_none_or(|ends| now < ends)
         {
-            return Ok(pass.clone());
+            let standing = self.refused().standing(pass.credential, now);
+            return standing.map_or_else(|| Ok(pass.clone()), Err);
         }
         let pass = self.sign_in().await?;
         *kept = Some(pass.clone());
@@ -76,28 +89,41 @@ impl SignIn {
     }
 
     /// Another pass in place of one that the service refused. Reads the credential again, since it may have been
-    /// changed. `None` where that gives the very pass that was refused: sending it again would be another failed
+    /// changed. An error where that gives the very pass that was refused: sending it again would be another failed
     /// sign-in.
-    pub(super) async fn renew(&self, refused: &Pass) -> Result<Option<Pass>, RemoteError> {
-        let mut kept = self.pass.lock().await;
-        if let Some(pass) = kept.as_ref()
+    pub(super) async fn renew(&self, refused: &Pass, answer: &HeaderMap) -> Result<Pass, RemoteError> {
+        let mut kept = self.kept.lock().await;
+        if let Some(pass) = &*kept
             && pass.header != refused.header
         {
-            return Ok(Some(pass.clone()));
+            return Ok(pass.clone());
         }
         // Whatever happens now, nobody may call with the refused pass as if it were good.
         *kept = None;
         let pass = self.sign_in().await?;
         if pass.header == refused.header {
-            return Ok(None);
+            return Err(self.refuse(refused, answer));
         }
         *kept = Some(pass.clone());
-        Ok(Some(pass))
+        Ok(pass)
+    }
+
+    /// ServiceNow refuses a pass that it has just given, or that there is no other for. Remembers it, and says what it
+    /// means to the user.
+    pub(super) fn refuse(&self, pass: &Pass, answer: &HeaderMap) -> RemoteError {
+        // Calls that were on their way together are one refusal.
+        let standing = self.refused().standing(pass.credential, self.clock.monotonic());
+        standing.unwrap_or_else(|| self.note(pass.credential, pass.can_lock, self.refusal(answer)))
+    }
+
+    /// ServiceNow took a call.
+    pub(super) fn accepted(&self) {
+        self.refused().forget();
     }
 
     /// What a 401 means to the user.
-    pub(super) fn refused(&self, headers: &HeaderMap) -> RemoteError {
-        if headers.contains_key("x-mfa_token") {
+    fn refusal(&self, answer: &HeaderMap) -> RemoteError {
+        if answer.contains_key("x-mfa_token") {
             return failure::unauthenticated(
                 "MultiFactorRequired",
                 format!(
@@ -107,20 +133,7 @@ impl SignIn {
                 ),
             );
         }
-        self.rejected("HTTP 401")
-    }
-
-    fn rejected(&self, how: &str) -> RemoteError {
-        let secret = self.source.name();
-        failure::unauthenticated(
-            "CredentialRejected",
-            format!(
-                "ServiceNow refuses the account in {secret} ({how}) and does not say why. In ServiceNow, navigate to \
-                 User Administration > Users and open the account: set Password needs reset to false (or reset the \
-                 password), and check that Active is set and Locked out is not. Then check the user name and the \
-                 password in {secret}."
-            ),
-        )
+        super::token::rejected(self.source.name(), "HTTP 401")
     }
 
     /// What messages call the credential.
@@ -128,38 +141,60 @@ impl SignIn {
         self.source.name()
     }
 
+    /// Also waits for the turn of this connection's other sessions, and reads the credential only then.
     async fn sign_in(&self) -> Result<Pass, RemoteError> {
-        let credential = self.source.credential().await.map_err(failure::no_credential)?;
-        match credential {
-            ServiceNowCredential::Basic { username, password } => {
-                let header = call::basic(&username, &password).map_err(|_| self.unusable())?;
-                Ok(Pass { header, ends: None })
+        let source = self.source.as_ref();
+        let mut turn = self.turns.lock().await;
+        turn.settle(source).await?;
+        let credential = source.credential().await.map_err(failure::no_credential)?;
+        let (fingerprint, can_lock) = (credential.fingerprint(), credential.can_lock());
+        if let Some(error) = self.refused().standing(fingerprint, self.clock.monotonic()) {
+            return Err(error);
+        }
+        let pass = |header: HeaderValue, ends: Option<Duration>| Pass {
+            header,
+            ends,
+            credential: fingerprint,
+            can_lock,
+        };
+        if let ServiceNowCredential::Basic { username, password } = &credential {
+            let header = call::basic(username, password).map_err(|_| self.unusable())?;
+            return Ok(pass(header, None));
+        }
+        let request = TokenRequest {
+            url: &self.token_url,
+            credential: &credential,
+            source: source.name(),
+            now: self.clock.now().seconds(),
+            in_doubt: turn.ask(),
+        };
+        let answer = request.send(self.transport.as_ref(), &mut turn.clock_offset);
+        match answer.await {
+            Ok(granted) => {
+                turn.granted(granted.rotated);
+                turn.settle(source).await?;
+                let header = call::bearer(&granted.token).map_err(|_| self.unusable())?;
+                let lasts = granted.lasts.map(|lasts| lasts.saturating_sub(RENEW_BEFORE));
+                Ok(pass(
+                    header,
+                    lasts.map(|lasts| self.clock.monotonic().saturating_add(lasts)),
+                ))
             }
-            ServiceNowCredential::OauthPassword {
-                client_id,
-                client_secret,
-                username,
-                password,
-            } => {
-                let mut headers = HeaderMap::new();
-                let form = call::form(
-                    &mut headers,
-                    &[
-                        ("grant_type", "password"),
-                        ("client_id", &client_id),
-                        ("client_secret", client_secret.expose_secret()),
-                        ("username", &username),
-                        ("password", password.expose_secret()),
-                    ],
-                );
-                let token = self.token(headers, form).await?;
-                let header = call::bearer(&SecretString::from(token.access_token.clone()))
-                    .map_err(|_| self.unusable())?;
-                let lasts = token.lasts().map(|lasts| lasts.saturating_sub(RENEW_BEFORE));
-                let ends = lasts.map(|lasts| self.clock.monotonic().saturating_add(lasts));
-                Ok(Pass { header, ends })
+            Err(error) => {
+                turn.failed(&error);
+                Err(self.note(fingerprint, can_lock, error))
             }
         }
+    }
+
+    fn note(&self, credential: Fingerprint, can_lock: bool, error: RemoteError) -> RemoteError {
+        let now = self.clock.monotonic();
+        self.refused().note(credential, can_lock, error, now, self.rest)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        // Every change of it is one assignment, so a poisoned one is whole.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unusable(&self) -> RemoteError {
@@ -171,66 +206,4 @@ impl SignIn {
             ),
         )
     }
-
-    async fn token(&self, mut headers: HeaderMap, form: Bytes) -> Result<Token, RemoteError> {
-        const ACTION: &str = "sign_in";
-        let side = Side::ServiceNow;
-        // Asking twice for a token changes nothing: within its lifetime the same one comes back.
-        let policy = CallPolicy {
-            action: ACTION,
-            effect: Effect::Read,
-            timeout: TIMEOUT,
-        };
-        headers.insert(ACCEPT, call::JSON);
-        let failed = |error| failure::transport(side, ACTION, &error);
-        let request = call::request(Method::POST, &self.token_url, policy, headers, form).map_err(failed)?;
-        let response = self.transport.send(request).await.map_err(failed)?;
-        match response.status() {
-            StatusCode::OK => call::json(response.body())
-                .map_err(|fault| failure::body(side, ACTION, response.status(), fault)),
-            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(self.token_refused(&response))
-            }
-            _ => Err(failure::status(side, ACTION, &response)),
-        }
-    }
-
-    fn token_refused(&self, response: &http::Response<Bytes>) -> RemoteError {
-        let code = call::json::<OauthError>(response.body()).map(|refused| refused.error);
-        match code.as_deref() {
-            Ok("invalid_client" | "unauthorized_client") => failure::unauthenticated(
-                "OauthClientRejected",
-                format!(
-                    "ServiceNow does not know the OAuth client in {0}. In ServiceNow, navigate to System OAuth > \
-                     Application Registry, check that the entry is active, and put its client id and secret into {0}.",
-                    self.source.name()
-                ),
-            ),
-            _ => self.rejected("token request refused"),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Token {
-    access_token: String,
-    #[serde(default)]
-    expires_in: Option<serde_json::Value>,
-}
-
-impl Token {
-    /// `expires_in`, in seconds, as a number or as text.
-    fn lasts(&self) -> Option<Duration> {
-        let seconds = match self.expires_in.as_ref()? {
-            serde_json::Value::Number(number) => number.as_u64(),
-            serde_json::Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        seconds.map(Duration::from_secs)
-    }
-}
-
-#[derive(Deserialize)]
-struct OauthError {
-    error: String,
 }

@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
 use self::registry::{Epoch, Finding, Lent, ProbeSchedule};
 use self::watchful::Watchful;
-use super::context::{Context, Guarded};
+use super::context::{ConnectionKey, Context, Guarded};
 use super::error::ReconcileError;
 use super::sync_flow::unreadable;
-use crate::api::{Connection, ConnectionStatus};
+use crate::api::{Connection, ConnectionStatus, SIGN_IN_NOW_ANNOTATION};
 use crate::core::failure::{FailureClass, Problem};
 use crate::core::side::Side;
 use crate::ports::Remote;
@@ -71,10 +72,16 @@ async fn look(
         .namespace
         .as_deref()
         .ok_or(ReconcileError::Incomplete("namespace"))?;
-    let mut epoch = Epoch {
+    let key = ConnectionKey {
         uid: meta.uid.clone().ok_or(ReconcileError::Incomplete("uid"))?,
+        namespace: namespace.to_owned(),
+        name: meta.name.clone().ok_or(ReconcileError::Incomplete("name"))?,
+    };
+    let mut epoch = Epoch {
+        uid: key.uid.clone(),
         generation: meta.generation,
         secret: String::new(),
+        sign_in_now: connection.annotations().get(SIGN_IN_NOW_ANNOTATION).cloned(),
     };
     let pinned = connection
         .status
@@ -102,7 +109,7 @@ async fn look(
         if let Err(problem) = dereference::secret_keys(&context.client, namespace, &target).await? {
             return refuse(epoch, problem); // (IO)
         }
-        match context.dialer.dial(namespace, &target) {
+        match context.dialer.dial(&key, &target) {
             Ok(remote) => (
                 open(epoch, target.method.side(), remote, object, context),
                 ProbeSchedule::default(),

@@ -19,6 +19,8 @@ pub struct Epoch {
     pub generation: Option<i64>,
     /// The Secret's UID and version.
     pub secret: String,
+    /// The latest request to sign in again, whatever was refused before.
+    pub sign_in_now: Option<String>,
 }
 
 /// A way to a service, lent to a flow.

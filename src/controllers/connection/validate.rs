@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use crate::api::ConnectionSpec;
-use crate::api::connection::{ApiBudget, Endpoint, SalesforceAuthMethod, ServiceNowAuthMethod};
+use crate::api::connection::{ApiBudget, Endpoint};
+use crate::api::reference::SecretRef;
+use crate::api::sign_in::{SalesforceAuthMethod, ServiceNowAuthMethod};
 use crate::core::budget::Share;
 use crate::core::failure::Problem;
 use crate::core::side::Side;
@@ -19,6 +21,8 @@ pub struct Target {
     pub method: AuthMethod,
     /// The Secret to sign in with, in the Connection's namespace.
     pub secret: String,
+    /// Whom assertions are for, where the manifest says it.
+    pub audience: Option<String>,
     /// How much of the org's daily calls may be used up (Salesforce).
     pub api_share: Share,
 }
@@ -28,27 +32,49 @@ pub struct Target {
 pub enum AuthMethod {
     /// Salesforce, OAuth 2.0 client credentials.
     SalesforceClientCredentials,
+    /// Salesforce, OAuth 2.0 JWT bearer.
+    SalesforceJwtBearer,
+    /// Salesforce, OAuth 2.0 refresh token.
+    SalesforceRefreshToken,
     /// Salesforce, OAuth 2.0 username and password.
     SalesforceUsernamePassword,
     /// ServiceNow, a user name and password with each request.
     ServiceNowBasic,
     /// ServiceNow, OAuth 2.0 with a user name and password.
     ServiceNowOauthPassword,
+    /// ServiceNow, OAuth 2.0 client credentials.
+    ServiceNowOauthClientCredentials,
+    /// ServiceNow, OAuth 2.0 refresh token.
+    ServiceNowRefreshToken,
+    /// ServiceNow, OAuth 2.0 JWT bearer.
+    ServiceNowJwtBearer,
 }
 
 impl AuthMethod {
     /// The service signed in to.
     pub const fn side(self) -> Side {
         match self {
-            Self::SalesforceClientCredentials | Self::SalesforceUsernamePassword => Side::Salesforce,
-            Self::ServiceNowBasic | Self::ServiceNowOauthPassword => Side::ServiceNow,
+            Self::SalesforceClientCredentials
+            | Self::SalesforceJwtBearer
+            | Self::SalesforceRefreshToken
+            | Self::SalesforceUsernamePassword => Side::Salesforce,
+            Self::ServiceNowBasic
+            | Self::ServiceNowOauthPassword
+            | Self::ServiceNowOauthClientCredentials
+            | Self::ServiceNowRefreshToken
+            | Self::ServiceNowJwtBearer => Side::ServiceNow,
         }
     }
 
-    /// The keys that the Secret must have.
+    /// The keys that the Secret must have. It may have others, which some services ask for.
     pub const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::SalesforceClientCredentials => &["clientId", "clientSecret"],
+            Self::SalesforceClientCredentials | Self::ServiceNowOauthClientCredentials => {
+                &["clientId", "clientSecret"]
+            }
+            Self::SalesforceJwtBearer | Self::ServiceNowJwtBearer => &["clientId", "username", "privateKey"],
+            Self::SalesforceRefreshToken => &["clientId", "refreshToken"],
+            Self::ServiceNowRefreshToken => &["clientId", "clientSecret", "refreshToken"],
             Self::SalesforceUsernamePassword | Self::ServiceNowOauthPassword => {
                 &["clientId", "clientSecret", "username", "password"]
             }
@@ -61,42 +87,75 @@ impl AuthMethod {
 /// under an older CRD.
 pub fn validate(spec: &ConnectionSpec) -> Result<Target, Problem> {
     let invalid = |message: &str| Problem::human("InvalidSpec", message);
-    match spec.endpoint() {
+    let (path, address, (method, secret, audience)) = match spec.endpoint() {
         Some(Endpoint::Salesforce(salesforce)) => {
-            let (method, secret) = match salesforce.auth.method() {
-                Some(SalesforceAuthMethod::ClientCredentials(secret)) => {
-                    (AuthMethod::SalesforceClientCredentials, secret)
-                }
-                Some(SalesforceAuthMethod::UsernamePassword(secret)) => {
-                    (AuthMethod::SalesforceUsernamePassword, secret)
-                }
-                None => return Err(invalid("spec.salesforce.auth must have exactly one method")),
-            };
-            Ok(Target {
-                api_share: share(salesforce.api_budget)?,
-                url: url("spec.salesforce.loginUrl", &salesforce.login_url)?,
-                method,
-                secret: secret.name.clone(),
-            })
+            let method = salesforce.auth.method();
+            let method =
+                method.ok_or_else(|| invalid("spec.salesforce.auth must have exactly one method"))?;
+            (
+                "spec.salesforce.loginUrl",
+                &salesforce.login_url,
+                of_salesforce(method),
+            )
         }
         Some(Endpoint::ServiceNow(service_now)) => {
-            let (method, secret) = match service_now.auth.method() {
-                Some(ServiceNowAuthMethod::Basic(secret)) => (AuthMethod::ServiceNowBasic, secret),
-                Some(ServiceNowAuthMethod::OauthPassword(secret)) => {
-                    (AuthMethod::ServiceNowOauthPassword, secret)
-                }
-                None => return Err(invalid("spec.serviceNow.auth must have exactly one method")),
-            };
-            Ok(Target {
-                api_share: Share::DEFAULT,
-                url: url("spec.serviceNow.instanceUrl", &service_now.instance_url)?,
-                method,
-                secret: secret.name.clone(),
-            })
+            let method = service_now.auth.method();
+            let method =
+                method.ok_or_else(|| invalid("spec.serviceNow.auth must have exactly one method"))?;
+            (
+                "spec.serviceNow.instanceUrl",
+                &service_now.instance_url,
+                of_service_now(method),
+            )
         }
-        None => Err(invalid(
-            "exactly one of spec.salesforce and spec.serviceNow must be set",
-        )),
+        None => {
+            return Err(invalid(
+                "exactly one of spec.salesforce and spec.serviceNow must be set",
+            ));
+        }
+    };
+    let budget = spec.salesforce.as_ref().and_then(|salesforce| salesforce.api_budget);
+    Ok(Target {
+        url: url(path, address)?,
+        api_share: share(budget)?,
+        method,
+        secret: secret.name.clone(),
+        audience: audience.cloned(),
+    })
+}
+
+type Parsed<'a> = (AuthMethod, &'a SecretRef, Option<&'a String>);
+
+const fn of_salesforce(method: SalesforceAuthMethod<'_>) -> Parsed<'_> {
+    use SalesforceAuthMethod::{ClientCredentials, JwtBearer, RefreshToken, UsernamePassword};
+    match method {
+        ClientCredentials(auth) => (AuthMethod::SalesforceClientCredentials, &auth.secret_ref, None),
+        JwtBearer(auth) => (
+            AuthMethod::SalesforceJwtBearer,
+            &auth.secret_ref,
+            auth.audience.as_ref(),
+        ),
+        RefreshToken(auth) => (AuthMethod::SalesforceRefreshToken, &auth.secret_ref, None),
+        UsernamePassword(auth) => (AuthMethod::SalesforceUsernamePassword, &auth.secret_ref, None),
+    }
+}
+
+const fn of_service_now(method: ServiceNowAuthMethod<'_>) -> Parsed<'_> {
+    use ServiceNowAuthMethod::{Basic, JwtBearer, OauthClientCredentials, OauthPassword, RefreshToken};
+    match method {
+        Basic(auth) => (AuthMethod::ServiceNowBasic, &auth.secret_ref, None),
+        OauthPassword(auth) => (AuthMethod::ServiceNowOauthPassword, &auth.secret_ref, None),
+        OauthClientCredentials(auth) => (
+            AuthMethod::ServiceNowOauthClientCredentials,
+            &auth.secret_ref,
+            None,
+        ),
+        RefreshToken(auth) => (AuthMethod::ServiceNowRefreshToken, &auth.secret_ref, None),
+        JwtBearer(auth) => (
+            AuthMethod::ServiceNowJwtBearer,
+            &auth.secret_ref,
+            auth.audience.as_ref(),
+        ),
     }
 }
 
@@ -177,6 +236,17 @@ mod tests {
                 .side(),
             Side::ServiceNow
         );
+    }
+
+    #[test]
+    fn the_audience_of_assertions_is_the_manifests() {
+        let jwt = json!({"serviceNow": {
+            "instanceUrl": "https://acme.service-now.com/",
+            "auth": {"jwtBearer": {"secretRef": {"name": "sn"}, "audience": "it"}},
+        }});
+        let target = target(jwt).unwrap();
+        assert_eq!(target.method, AuthMethod::ServiceNowJwtBearer);
+        assert_eq!(target.audience.as_deref(), Some("it"));
     }
 
     #[test]

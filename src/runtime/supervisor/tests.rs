@@ -161,6 +161,7 @@ fn lent(side: Side, generation: i64) -> Lent {
             uid: side.label().to_owned(),
             generation: Some(generation),
             secret: String::new(),
+            sign_in_now: None,
         },
         side,
         // The workers here never call their services.

@@ -1,13 +1,14 @@
 //! The Salesforce adapter against the simulated org, over real HTTP.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
-use syncflow::adapters::credential::{CredentialSource, SalesforceCredential};
+use syncflow::adapters::credential::{CredentialSource, RefreshToken, SalesforceCredential};
 use syncflow::adapters::salesforce::api_usage::{ApiUsage, ApiUsageObserver};
 use syncflow::adapters::salesforce::{Salesforce, SalesforceConfig};
 use syncflow::core::failure::Problem;
@@ -27,6 +28,7 @@ use url::Url;
 use crate::stack::{self, StillClock};
 
 mod faults;
+mod grants;
 mod read;
 mod sign_in;
 mod write;
@@ -34,8 +36,8 @@ mod write;
 /// What time it is at the org when a test begins.
 const NOW: Timestamp = Timestamp::constant(1_766_000_000, 0);
 
-/// A credential that a test can change, as a user changes a Secret.
-struct Secret(Mutex<SalesforceCredential>);
+/// A credential that a test can change, as a user changes a Secret; and whether the next rotated token cannot be kept.
+struct Secret(Mutex<SalesforceCredential>, AtomicBool);
 
 #[async_trait]
 impl CredentialSource<SalesforceCredential> for Secret {
@@ -45,6 +47,18 @@ impl CredentialSource<SalesforceCredential> for Secret {
 
     fn name(&self) -> &'static str {
         "Secret salesforce-oauth"
+    }
+
+    async fn keep_rotated(&self, next: &RefreshToken) -> Result<(), Problem> {
+        if self.1.swap(false, Ordering::SeqCst) {
+            return Err(Problem::transient("RotationNotStored", "not now"));
+        }
+        let mut kept = self.0.lock().unwrap();
+        let SalesforceCredential::RefreshToken { refresh_token, .. } = &mut *kept else {
+            panic!("nothing here rotates");
+        };
+        *refresh_token = next.clone();
+        Ok(())
     }
 }
 
@@ -83,7 +97,7 @@ impl Org {
         let front = Front::start(Simulator::new(model()), Arc::new(|| NOW))
             .await
             .unwrap();
-        let secret = Arc::new(Secret(Mutex::new(credential)));
+        let secret = Arc::new(Secret(Mutex::new(credential), AtomicBool::default()));
         let usage = Arc::new(Usage::default());
         let (transport, clock) = stack::whole();
         let config = SalesforceConfig::new(Url::parse(front.base_url()).unwrap(), secret.clone());
@@ -95,6 +109,17 @@ impl Org {
             secret,
             usage,
         }
+    }
+
+    /// The adapter of the next process: all that outlives the first one is the Secret.
+    fn restarted(&self) -> Salesforce {
+        let (transport, clock) = stack::whole();
+        let login_url = Url::parse(self.front.base_url()).unwrap();
+        Salesforce::new(
+            SalesforceConfig::new(login_url, self.secret.clone()),
+            transport,
+            clock,
+        )
     }
 
     async fn schema(&self) -> ObjectSchema {

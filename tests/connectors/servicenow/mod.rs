@@ -2,6 +2,7 @@
 
 mod deleting;
 mod describing;
+mod grants;
 mod reading;
 mod signing_in;
 mod writing;
@@ -9,11 +10,12 @@ mod writing;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
-use syncflow::adapters::credential::{CredentialSource, ServiceNowCredential};
+use syncflow::adapters::credential::{CredentialSource, RefreshToken, ServiceNowCredential};
 use syncflow::adapters::service_now::{ServiceNow, ServiceNowConfig};
 use syncflow::core::failure::Problem;
 use syncflow::core::ident::{FieldName, ObjectName, RecordId};
@@ -22,7 +24,9 @@ use syncflow::core::schema::ObjectSchema;
 use syncflow::core::side::Side;
 use syncflow::core::time::Instant;
 use syncflow::core::value::Value;
-use syncflow::ports::{ChangePage, ChangeQuery, CreateItem, Remote, RemoteError, UpdateItem, WriteOutcome};
+use syncflow::ports::{
+    ChangePage, ChangeQuery, Clock as _, CreateItem, Remote, RemoteError, UpdateItem, WriteOutcome,
+};
 use syncflow_simulators::front::{Door, Front};
 use syncflow_simulators::service_now::{ServiceNow as Model, Switches};
 use syncflow_simulators::{Admin, Effect, Fault, Fields, Simulator};
@@ -50,6 +54,15 @@ impl CredentialSource<ServiceNowCredential> for Secret {
     fn name(&self) -> &'static str {
         "Secret servicenow-user"
     }
+
+    async fn keep_rotated(&self, next: &RefreshToken) -> Result<(), Problem> {
+        let mut kept = self.0.lock().unwrap();
+        let ServiceNowCredential::RefreshToken { refresh_token, .. } = &mut *kept else {
+            panic!("nothing here rotates");
+        };
+        *refresh_token = next.clone();
+        Ok(())
+    }
 }
 
 fn basic(username: &str, password: &str) -> ServiceNowCredential {
@@ -65,6 +78,7 @@ struct Bench {
     seconds: Arc<AtomicI64>,
     secret: Arc<Secret>,
     service_now: ServiceNow,
+    clock: Arc<stack::StillClock>,
 }
 
 impl Bench {
@@ -89,12 +103,13 @@ impl Bench {
         let config = ServiceNowConfig {
             instance_url: front.base_url().parse().unwrap(),
         };
-        let service_now = ServiceNow::new(config, secret.clone(), transport, clock);
+        let service_now = ServiceNow::new(config, secret.clone(), transport, clock.clone());
         Self {
             front,
             seconds,
             secret,
             service_now,
+            clock,
         }
     }
 
@@ -113,6 +128,11 @@ impl Bench {
 
     fn calls(&self, family: &str) -> u64 {
         self.front.simulator().calls.calls(family)
+    }
+
+    /// Lets time pass by the adapter's own clock.
+    async fn rest(&self, time: Duration) {
+        self.clock.sleep(time).await;
     }
 
     /// Lets time pass.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use syncflow::ports::RemoteErrorKind;
 use syncflow_simulators::service_now::SessionQueue;
 
@@ -62,6 +64,7 @@ async fn password_needs_reset_is_reported_with_its_remedy_and_heals() {
                 .contains("set Password needs reset to false")
         );
         set(&bench, "password_needs_reset", "false");
+        bench.rest(Duration::from_mins(1)).await;
         bench.service_now.identity().await.unwrap();
     }
 }

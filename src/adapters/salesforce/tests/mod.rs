@@ -22,6 +22,7 @@ use crate::ports::{CreateItem, TransportError, UpdateItem};
 mod backfill;
 mod budget;
 mod delete;
+mod grants;
 mod guarded;
 mod ingest;
 mod read;

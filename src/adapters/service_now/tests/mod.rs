@@ -8,6 +8,7 @@
 mod changes;
 mod deleting;
 mod describing;
+mod grants;
 mod looking_up;
 mod signing_in;
 mod writing;

@@ -8,6 +8,7 @@ fn epoch(generation: i64, secret: &str) -> Epoch {
         uid: "uid".to_owned(),
         generation: Some(generation),
         secret: secret.to_owned(),
+        sign_in_now: None,
     }
 }
 

@@ -114,7 +114,10 @@ pub fn validate(spec: &ConnectionSpec) -> Result<Target, Problem> {
             ));
         }
     };
-    let budget = spec.salesforce.as_ref().and_then(|salesforce| salesforce.api_budget);
+    let budget = spec
+        .salesforce
+        .as_ref()
+        .and_then(|salesforce| salesforce.api_budget);
     Ok(Target {
         url: url(path, address)?,
         api_share: share(budget)?,

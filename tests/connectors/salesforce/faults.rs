@@ -168,7 +168,10 @@ async fn a_service_that_is_not_there_is_unreachable() {
         listener.local_addr().unwrap()
     };
     let (transport, clock) = stack::whole();
-    let secret = Arc::new(Secret(Mutex::new(client_credentials(CLIENT_SECRET))));
+    let secret = Arc::new(Secret(
+        Mutex::new(client_credentials(CLIENT_SECRET)),
+        AtomicBool::default(),
+    ));
     let config = SalesforceConfig::new(Url::parse(&format!("http://{closed}")).unwrap(), secret);
     let error = Salesforce::new(config, transport, clock)
         .identity()

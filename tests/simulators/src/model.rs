@@ -27,6 +27,12 @@ pub trait Model: Send {
     /// What kind of call this is, for counting and for faults. Never changes the model.
     fn classify(&self, request: &Request) -> CallKind;
 
+    /// Does what is due by `now` without anyone's asking, such as jobs that run on, and says under which kind of call its
+    /// writes count; `None` where nothing runs by itself.
+    fn settle(&mut self, _now: Timestamp) -> Option<CallKind> {
+        None
+    }
+
     /// Every write since the model was made, oldest first, by whomever: people, clients and the service's automations.
     /// Only ever grows, so that a caller can keep a position in it.
     fn writes(&self) -> &[Write];

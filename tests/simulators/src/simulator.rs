@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::calls::CallCounts;
+use crate::calls::{CallCounts, CallKind};
 use crate::faults::effects::{self, Effect, Passage};
 use crate::faults::{Delivered, Faults};
 use crate::model::{Actor, Model, Request, Response};
@@ -113,13 +113,22 @@ impl<M: Model> Simulator<M> {
         Some((dated(response, now), passage))
     }
 
-    /// Lets the service act on what is due by `now` of requests whose connection is long gone. Every delivery does this
-    /// first; call it before looking at the model itself.
+    /// Lets the service do what is due by `now`: act on requests whose connection is long gone, and run its jobs. Every
+    /// delivery does this first; call it before looking at the model itself.
     pub fn settle(&mut self, now: Timestamp) {
         let due = self.underway.partition_point(|(due, _)| *due <= now);
         let due: Vec<(Timestamp, Request)> = self.underway.drain(..due).collect();
         for (moment, request) in due {
+            self.run(moment);
             self.act(&request, moment);
+        }
+        self.run(now);
+    }
+
+    fn run(&mut self, now: Timestamp) {
+        let seen = self.model.writes().len();
+        if let Some(kind) = self.model.settle(now) {
+            self.count_writes(kind, seen);
         }
     }
 
@@ -145,6 +154,12 @@ impl<M: Model> Simulator<M> {
         let kind = self.model.classify(request);
         let seen = self.model.writes().len();
         let response = self.model.handle(request, now);
+        self.count_writes(kind, seen);
+        response
+    }
+
+    /// Counts the writes after the first `seen`.
+    fn count_writes(&mut self, kind: CallKind, seen: usize) {
         let written = self.model.writes().get(seen..).unwrap_or_default();
         // What the service's automations did meanwhile is not the client's doing.
         let made = written
@@ -153,7 +168,6 @@ impl<M: Model> Simulator<M> {
         let effective = made.clone().filter(|write| write.is_effective()).count();
         self.calls
             .count_writes(kind, made.count() as u64, effective as u64);
-        response
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::bulk::Jobs;
 use super::schema::Schema;
 use super::users::{AppPolicy, ConnectedApp};
 use super::{
@@ -43,6 +44,7 @@ impl Salesforce {
             rules: Rules::default(),
             limits: Limits::default(),
             cursors: Cursors::default(),
+            jobs: Jobs::default(),
             writes: Vec::new(),
             handling: None,
         };

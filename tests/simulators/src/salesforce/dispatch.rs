@@ -90,6 +90,7 @@ impl Salesforce {
                 Resource::Query | Resource::QueryAll | Resource::QueryMore(_) | Resource::QueryAllMore(_),
                 Method::GET,
             ) => self.dispatch_query(resource, call),
+            (Resource::Bulk(address), _) => self.dispatch_bulk(address, call),
             (
                 Resource::Object(name)
                 | Resource::Record { object: name, .. }

@@ -25,6 +25,7 @@ impl Admin for Salesforce {
         now: Timestamp,
         user: &str,
     ) -> Result<(), AdminError> {
+        self.settle_jobs(now);
         let (object, id) = self.at(object, id)?;
         let author = self.person(user);
         self.update(&object, &id, fields, &author, now)
@@ -38,6 +39,7 @@ impl Admin for Salesforce {
         now: Timestamp,
         user: &str,
     ) -> Result<(), AdminError> {
+        self.settle_jobs(now);
         let (object, id) = self.at(object, id)?;
         let author = self.person(user);
         self.delete(&object, &id, &author, now)
@@ -51,6 +53,7 @@ impl Admin for Salesforce {
         now: Timestamp,
         user: &str,
     ) -> Result<(), AdminError> {
+        self.settle_jobs(now);
         let (object, id) = self.at(object, id)?;
         let author = self.person(user);
         self.undelete(&object, &id, &author, now)
@@ -94,6 +97,7 @@ impl Admin for Salesforce {
     /// | `purge-delete-log` | `{object}` |
     /// | `settings` | any of the keys of `Settings` |
     fn administer(&mut self, action: &str, body: &Value, now: Timestamp) -> Result<Value, AdminError> {
+        self.settle_jobs(now);
         match action {
             "users" => self.administer_user(&read(body)?)?,
             "apps" => {

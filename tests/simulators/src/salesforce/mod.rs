@@ -9,6 +9,7 @@
 //! | `oauth/`, `users`, `limits` | signing in and sessions; rights; the day's allowance |
 //! | `schema`, `field`, `describe` | objects and fields, and what they look like to one user |
 //! | `soql/`, `query/` | the query language; rows in pages |
+//! | `bulk/` | jobs that write or find many rows |
 //! | `records`, `external_id`, `collections` | one record a call, by id or by a key of the customer's; and many |
 //! | `composite`, `reference`, `tree` | many requests a call, and records with their children |
 //! | `conditional` | conditions on reads and writes |
@@ -20,6 +21,7 @@
 //! | `admin`, `door` | what an administrator and people do, from code and as JSON |
 
 mod admin;
+mod bulk;
 mod collections;
 mod composite;
 mod conditional;
@@ -59,6 +61,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use self::admin::{CLIENT_ID, CLIENT_SECRET, INTEGRATION_PASSWORD, INTEGRATION_USER};
+pub use self::bulk::BulkSwitches;
+use self::bulk::Jobs;
 use self::dispatch::Call;
 pub use self::duplicates::{DuplicateAction, DuplicateRule};
 use self::error::{ApiError, respond};
@@ -101,6 +105,7 @@ pub struct Salesforce {
     rules: Rules,
     limits: Limits,
     cursors: Cursors,
+    jobs: Jobs,
     writes: Vec<Write>,
     /// The kind of call being answered.
     handling: Option<CallKind>,
@@ -110,6 +115,7 @@ impl Model for Salesforce {
     fn handle(&mut self, request: &Request, now: Timestamp) -> Response {
         self.expire_deleted(now);
         self.schema.settle(now);
+        self.settle_jobs(now);
         self.handling = Some(routes::kind(request));
         if request.uri().to_string().len() > LONGEST_URI {
             let mut response = Response::new(bytes::Bytes::from_static(b"<h1>414 URI Too Long</h1>"));
@@ -139,6 +145,11 @@ impl Model for Salesforce {
 
     fn classify(&self, request: &Request) -> CallKind {
         routes::kind(request)
+    }
+
+    fn settle(&mut self, now: Timestamp) -> Option<CallKind> {
+        self.settle_jobs(now);
+        Some(bulk::RUN)
     }
 
     fn writes(&self) -> &[Write] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use url::form_urlencoded;
 
+use super::bulk::address::Address;
 use crate::calls::CallKind;
 use crate::model::Request;
 
@@ -59,6 +60,8 @@ pub(crate) enum Resource {
     QueryMore(String),
     QueryAll,
     QueryAllMore(String),
+    /// Below `jobs/`.
+    Bulk(Address),
     Nothing,
 }
 
@@ -115,6 +118,7 @@ fn resource(segments: &[&str]) -> Resource {
             object: owned(object),
             field: owned(field),
         },
+        ["jobs", rest @ ..] => Address::of(rest).map_or(Resource::Nothing, Resource::Bulk),
         [query] if query.eq_ignore_ascii_case("query") => Resource::Query,
         [query, locator] if query.eq_ignore_ascii_case("query") => Resource::QueryMore(owned(locator)),
         [all] if all.eq_ignore_ascii_case("queryAll") => Resource::QueryAll,
@@ -187,6 +191,7 @@ pub(crate) fn kind(request: &Request) -> CallKind {
             Resource::QueryMore(_) => "salesforce.query.more",
             Resource::QueryAll => "salesforce.queryall",
             Resource::QueryAllMore(_) => "salesforce.queryall.more",
+            Resource::Bulk(address) => address.kind(&method),
             Resource::Nothing => "salesforce.unknown",
         },
     })

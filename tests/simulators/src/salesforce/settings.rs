@@ -4,6 +4,7 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::bulk::BulkSwitches;
 use super::error::ApiError;
 use super::query::CursorValues;
 
@@ -95,6 +96,8 @@ pub struct Settings {
     pub uneven_pages: bool,
     /// How far the users' clocks are ahead of UTC, in minutes: what `TODAY` means in a query.
     pub user_utc_offset_minutes: i32,
+    /// How long jobs of the Bulk API take, and what goes wrong with them.
+    pub bulk: BulkSwitches,
     /// People's and automations' writes are stamped when made but seen by readers only so many seconds later.
     pub late_commit_seconds: i64,
     /// The HTTP status of `UNABLE_TO_LOCK_ROW`: 400 and 500 have both been seen.
@@ -138,6 +141,7 @@ impl Default for Settings {
             cursor_values: CursorValues::AsOfQuery,
             uneven_pages: false,
             user_utc_offset_minutes: 0,
+            bulk: BulkSwitches::default(),
             late_commit_seconds: 0,
             row_lock_status: 400,
             missing_record_code: "NOT_FOUND".into(),

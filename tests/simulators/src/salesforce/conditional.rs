@@ -30,9 +30,13 @@ impl Version {
         Self { modified, tag }
     }
 
-    /// Of something that has only a date.
-    pub fn of_date(modified: Timestamp) -> Self {
-        Self { modified, tag: None }
+    /// Of a description, whose tag is as good as its date.
+    pub fn of_description(modified: Timestamp) -> Self {
+        let tag = hash(&modified.to_string());
+        Self {
+            modified,
+            tag: Some(tag),
+        }
     }
 
     /// Tells the version on an answer.
@@ -122,9 +126,12 @@ fn date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
-/// A hash of the record, in quotes, as recorded: `"baf7f695"`.
 fn tag(record: &Fields) -> String {
-    let content = Value::Object(record.clone()).to_string();
+    hash(&Value::Object(record.clone()).to_string())
+}
+
+/// A hash in quotes, of the form recorded: `"baf7f695"`.
+fn hash(content: &str) -> String {
     let hash = content.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });

@@ -130,7 +130,7 @@ fn describe_field(object: &Object, field: &Field, user: &User) -> Value {
         "byteLength": byte_length(field),
         "calculated": field.calculated,
         "calculatedFormula": null,
-        "cascadeDelete": false,
+        "cascadeDelete": field.cascade_delete,
         "caseSensitive": field.case_sensitive,
         "compoundFieldName": field.compound_field_name,
         "controllerName": null,

@@ -13,7 +13,7 @@ use super::error::{ApiError, respond};
 use super::routes::{Resource, method, parameters};
 use super::screen::Author;
 use super::users::User;
-use super::{Salesforce, not_allowed};
+use super::{Salesforce, base_url, multipart, not_allowed};
 use crate::model::{Fields, Request, Response};
 
 /// One request on its way through the model, with who sent it and when.
@@ -66,10 +66,12 @@ impl Salesforce {
         } = call;
         let ok = |body: &Value| Ok(respond(StatusCode::OK, body));
         match (resource, method(request)) {
-            (Resource::Root, Method::GET) => ok(&resources(version)),
+            (Resource::Root, Method::GET) => ok(&self.resources(call)),
+            (Resource::Recent, Method::GET) => ok(&json!([])),
+            (Resource::RecordCount, Method::GET) => ok(&self.record_count(call)),
             (Resource::Limits, Method::GET) => ok(&self.limits.to_json(now, self.settings.daily_requests)),
             (Resource::Objects, Method::GET) => {
-                let version = Version::of_date(self.schema.modified(None));
+                let version = Version::of_description(self.schema.modified(None));
                 Ok(unless_known(&version, call, || {
                     self.describe_global(call.version, user)
                 }))
@@ -81,7 +83,7 @@ impl Salesforce {
             )),
             (Resource::Describe(name), Method::GET) => {
                 let object = self.visible_object(name, user)?;
-                let version = Version::of_date(self.schema.modified(Some(&object.name)));
+                let version = Version::of_description(self.schema.modified(Some(&object.name)));
                 Ok(unless_known(&version, call, || {
                     Self::describe(&object, call.version, user)
                 }))
@@ -115,6 +117,54 @@ impl Salesforce {
         }
     }
 
+    /// `GET /services/data/vXX.0`: what there is, and who is asking.
+    fn resources(&self, call: &Call<'_>) -> Value {
+        let names = ["composite", "limits", "query", "queryAll", "recent", "sobjects"];
+        let base = format!("/services/data/{}", call.version);
+        let mut resources: Fields = names
+            .iter()
+            .map(|name| ((*name).to_owned(), json!(format!("{base}/{name}"))))
+            .collect();
+        let identity = format!(
+            "{}/id/{}/{}",
+            base_url(call.request),
+            self.settings.organization_id,
+            call.user.id
+        );
+        resources.insert("identity".into(), json!(identity));
+        Value::Object(resources)
+    }
+
+    /// `GET limits/recordCount[?sObjects=A,B]`. An object without records is left out, as recorded.
+    fn record_count(&self, call: &Call<'_>) -> Value {
+        let asked = call.parameter("sObjects");
+        let is_asked = |name: &str| {
+            let asked = asked.as_deref();
+            asked.is_none_or(|names| {
+                names
+                    .split(',')
+                    .any(|asked| asked.trim().eq_ignore_ascii_case(name))
+            })
+        };
+        let counted: Vec<Value> = self
+            .schema
+            .objects()
+            .filter(|object| is_asked(&object.name) && call.user.rights(&object.name).read)
+            .map(|object| {
+                (
+                    object,
+                    self.store
+                        .rows(&object.name)
+                        .filter(|row| !row.is_deleted())
+                        .count(),
+                )
+            })
+            .filter(|(_, count)| *count > 0)
+            .map(|(object, count)| json!({"count": count, "name": object.name}))
+            .collect();
+        json!({"sObjects": counted})
+    }
+
     fn dispatch_record(
         &mut self,
         resource: &Resource,
@@ -139,6 +189,9 @@ impl Salesforce {
             (Resource::Deleted(_), &Method::GET) => self.deleted(object, call),
             (Resource::Record { id, .. }, &Method::DELETE) => self.delete_record(object, id, call),
             (Resource::ByExternalId { field, value, .. }, &Method::GET) => {
+                if let Some(content) = self.blob(object, field, value, call) {
+                    return content;
+                }
                 self.get_by_external_id(object, field, value, call)
             }
             (Resource::ByExternalId { field, value, .. }, &Method::PATCH | &Method::POST) => {
@@ -229,21 +282,17 @@ pub(super) fn json_in(request: &Request) -> Result<Value, ApiError> {
 
 /// The request's body as one record.
 fn record_in(request: &Request) -> Result<Fields, ApiError> {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if let Some(boundary) = multipart::boundary(content_type) {
+        return multipart::record(request.body(), boundary);
+    }
     match json_in(request)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(ApiError::json_parser(
             "The HTTP entity body is required, but this request has no entity body.",
         )),
     }
-}
-
-fn resources(version: &str) -> Value {
-    let base = format!("/services/data/{version}");
-    json!({
-        "composite": format!("{base}/composite"),
-        "limits": format!("{base}/limits"),
-        "query": format!("{base}/query"),
-        "queryAll": format!("{base}/queryAll"),
-        "sobjects": format!("{base}/sobjects"),
-    })
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 use super::field::{Field, FieldType};
+use super::files::describe_file;
 use super::schema::Object;
 use super::screen::Author;
 use super::value::{datetime_text, whole_second};
@@ -112,8 +113,33 @@ impl Salesforce {
             kind: WriteKind::Created,
             now,
         };
+        describe_file(object, &mut record);
         self.save(&save, record)?;
+        match object.name.as_str() {
+            "ContentVersion" => self.publish(&id, author, now),
+            "CaseComment" if self.settings.comments_touch_cases => self.touch_parent(&id, author, now),
+            _ => {}
+        }
         Ok(id)
+    }
+
+    /// Moves the stamps of the case that a comment belongs to.
+    fn touch_parent(&mut self, comment: &str, author: &Author, now: Timestamp) {
+        let comment = self.store.row("CaseComment", comment);
+        let id = comment
+            .and_then(|row| row.fields.get("ParentId"))
+            .and_then(Value::as_str);
+        let Some((object, id)) = id.and_then(|id| self.locate(id)) else {
+            return;
+        };
+        let Some(before) = self.store.row(&object.name, &id).map(|row| row.fields.clone()) else {
+            return;
+        };
+        let save = Save {
+            before: Some(&before),
+            ..Save::of_whole(&object, &id, author, WriteKind::Updated, now)
+        };
+        self.commit(&save, before.clone());
     }
 
     /// Changes fields of a record. An update that changes nothing still moves the record's stamps.
@@ -339,7 +365,12 @@ fn derive(save: &Save<'_>, record: &mut Fields) {
             record.insert("ClosedDate".into(), Value::Null);
         }
     }
-    if save.object.name == "Contact" {
+    if save.object.name == "Opportunity" {
+        let stage = text(record, "StageName");
+        record.insert("IsClosed".into(), Value::Bool(stage.starts_with("Closed")));
+        record.insert("IsWon".into(), Value::Bool(stage == "Closed Won"));
+    }
+    if matches!(save.object.name.as_str(), "Contact" | "Lead") {
         let name = format!("{} {}", text(record, "FirstName"), text(record, "LastName"));
         record.insert("Name".into(), Value::String(name.trim().to_owned()));
     }

@@ -31,6 +31,7 @@ pub enum FieldType {
     Url,
     Address,
     Encryptedstring,
+    Base64,
 }
 
 impl FieldType {
@@ -49,6 +50,7 @@ impl FieldType {
                 | Self::Datetime
                 | Self::Time
                 | Self::Address
+                | Self::Base64
         )
     }
 
@@ -68,6 +70,7 @@ impl FieldType {
             Self::Datetime => "xsd:dateTime",
             Self::Time => "xsd:time",
             Self::Address => "urn:address",
+            Self::Base64 => "xsd:base64Binary",
             _ => "xsd:string",
         }
     }
@@ -136,6 +139,8 @@ pub struct Field {
     pub compound_field_name: Option<String>,
     pub extra_type_info: Option<String>,
     pub search_prefilterable: bool,
+    /// Whether a record goes when the one that the field refers to goes.
+    pub cascade_delete: bool,
     pub query_by_distance: bool,
     pub custom: bool,
 }
@@ -189,6 +194,7 @@ impl Default for Field {
             compound_field_name: None,
             extra_type_info: None,
             search_prefilterable: false,
+            cascade_delete: false,
             query_by_distance: false,
             custom: false,
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::settings::Settings;
 use crate::calls::CallKind;
 use crate::model::Response;
 
@@ -127,8 +128,13 @@ impl Limits {
     }
 
     /// Puts `Sforce-Limit-Info` on a response.
-    pub fn report(&self, response: &mut Response, now: Timestamp, allowed: u64) {
-        let info = format!("api-usage={}/{allowed}", self.used(now));
+    pub fn report(&self, response: &mut Response, now: Timestamp, settings: &Settings) {
+        let mut info = format!("api-usage={}/{}", self.used(now), settings.daily_requests);
+        if let Some(allowed) = settings.per_app_requests {
+            let ours = self.used(now).saturating_sub(self.used_elsewhere);
+            let app = format!("; per-app-api-usage={ours}/{allowed}(appName=syncflow)");
+            info.push_str(&app);
+        }
         if let Ok(info) = HeaderValue::from_str(&info) {
             response.headers_mut().insert("Sforce-Limit-Info", info);
         }

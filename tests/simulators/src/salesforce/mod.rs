@@ -15,6 +15,7 @@
 //! | `conditional` | conditions on reads and writes |
 //! | `recycle_bin`, `replication` | how records go and come back, and what changed in a window of time |
 //! | `duplicates`, `record_types` | what looks like a duplicate; which values a kind of record may have |
+//! | `files`, `multipart` | documents, their versions and links, attachments; bodies with a file beside the record |
 //! | `screen`, `value`, `rules`, `dml`, `store` | the one way in which records are written, by clients and people alike |
 //! | `ids`, `error` | the forms of ids and of errors |
 //! | `settings` | what is configurable, with the facts on which sources disagree |
@@ -33,8 +34,10 @@ mod duplicates;
 mod error;
 mod external_id;
 mod field;
+mod files;
 mod ids;
 mod limits;
+mod multipart;
 mod oauth;
 mod query;
 mod record_types;
@@ -135,8 +138,7 @@ impl Model for Salesforce {
                 let mut response = self
                     .data(request, &version, &resource, now)
                     .unwrap_or_else(Response::from);
-                self.limits
-                    .report(&mut response, now, self.settings.daily_requests);
+                self.limits.report(&mut response, now, &self.settings);
                 response
             }
             (Route::Nothing, _) => ApiError::not_found().into(),

@@ -11,6 +11,7 @@ use super::error::ApiError;
 use super::field::FieldType;
 use super::schema::Object;
 use super::screen::Author;
+use super::store::Row;
 use super::value::whole_second;
 use super::{Salesforce, ids};
 use crate::model::{AdminError, Fields, WriteKind};
@@ -33,6 +34,11 @@ impl DeleteLog {
     /// Takes an entry out, as when the record is there again; gives the time it had.
     pub fn strike(&mut self, object: &str, id: &str) -> Option<Timestamp> {
         self.entries.get_mut(object)?.remove(id)
+    }
+
+    /// When a record was deleted, if it is.
+    pub fn at(&self, object: &str, id: &str) -> Option<Timestamp> {
+        self.entries.get(object)?.get(id).copied()
     }
 
     /// Deleted records of an object with the times of their deletion, by id.
@@ -83,6 +89,15 @@ impl Salesforce {
             &Save::of_whole(object, id, author, WriteKind::Deleted, now),
             record,
         );
+        for (child, id) in self.belongings(object, id, |row| !row.is_deleted()) {
+            let Some(row) = self.store.row(&child.name, &id) else {
+                continue;
+            };
+            let mut record = row.fields.clone();
+            record.insert("IsDeleted".into(), Value::Bool(true));
+            let save = Save::of_whole(&child, &id, author, WriteKind::Deleted, now);
+            self.commit(&save, record);
+        }
         Ok(())
     }
 
@@ -94,10 +109,7 @@ impl Salesforce {
         author: &Author,
         now: Timestamp,
     ) -> Result<(), Vec<ApiError>> {
-        let deleted = self
-            .store
-            .row(&object.name, id)
-            .is_some_and(super::store::Row::is_deleted);
+        let deleted = self.store.row(&object.name, id).is_some_and(Row::is_deleted);
         if !deleted {
             self.delete(object, id, author, now)?;
         }
@@ -129,10 +141,22 @@ impl Salesforce {
         if record.contains_key("MasterRecordId") {
             record.insert("MasterRecordId".into(), Value::Null);
         }
+        let deleted = self.store.deletions.at(&object.name, id);
         self.commit(
             &Save::of_whole(object, id, author, WriteKind::Undeleted, now),
             record,
         );
+        // What went with it comes back with it.
+        for (child, id) in self.belongings(object, id, Row::is_deleted) {
+            let row = self.store.row(&child.name, &id);
+            let row = row.filter(|_| self.store.deletions.at(&child.name, &id) == deleted);
+            let Some(mut record) = row.map(|row| row.fields.clone()) else {
+                continue;
+            };
+            record.insert("IsDeleted".into(), Value::Bool(false));
+            let save = Save::of_whole(&child, &id, author, WriteKind::Undeleted, now);
+            self.commit(&save, record);
+        }
         Ok(())
     }
 
@@ -227,6 +251,32 @@ impl Salesforce {
         }
     }
 
+    /// The records that belong to one, and would go with it.
+    fn belongings(
+        &self,
+        object: &Object,
+        id: &str,
+        wanted: impl Fn(&Row) -> bool,
+    ) -> Vec<(Arc<Object>, String)> {
+        let mut found = Vec::new();
+        for child in self.schema.objects() {
+            for field in child.fields.iter().filter(|field| field.cascade_delete) {
+                if !field.reference_to.contains(&object.name) {
+                    continue;
+                }
+                let belongs = |row: &&Row| row.fields.get(&field.name).and_then(Value::as_str) == Some(id);
+                let rows = self
+                    .store
+                    .rows(&child.name)
+                    .filter(|row| wanted(row))
+                    .filter(belongs);
+                let ids = rows.filter_map(|row| row.fields.get("Id").and_then(Value::as_str));
+                found.extend(ids.map(|id| (Arc::clone(child), id.to_owned())));
+            }
+        }
+        found
+    }
+
     /// Has every record that refers to one refer to another instead.
     fn adopt(&mut self, object: &Arc<Object>, from: &str, to: &str, author: &Author, now: Timestamp) {
         let objects: Vec<Arc<Object>> = self.schema.objects().cloned().collect();
@@ -265,10 +315,7 @@ impl Salesforce {
     /// A record that is there and not in the recycle bin.
     fn live(&self, object: &str, id: &str) -> Result<(Arc<Object>, String), AdminError> {
         let (object, id) = self.at(object, id)?;
-        let deleted = self
-            .store
-            .row(&object.name, &id)
-            .is_none_or(super::store::Row::is_deleted);
+        let deleted = self.store.row(&object.name, &id).is_none_or(Row::is_deleted);
         if deleted || ids::canonical(&id).is_none() {
             return Err(AdminError::UnknownRecord {
                 object: object.name.clone(),

@@ -31,6 +31,8 @@ pub(crate) enum Route {
 pub(crate) enum Resource {
     Root,
     Limits,
+    RecordCount,
+    Recent,
     Objects,
     Object(String),
     Describe(String),
@@ -94,6 +96,8 @@ fn resource(segments: &[&str]) -> Resource {
     match segments {
         [] => Resource::Root,
         ["limits"] => Resource::Limits,
+        ["limits", "recordCount"] => Resource::RecordCount,
+        ["recent"] => Resource::Recent,
         ["sobjects"] => Resource::Objects,
         ["sobjects", object] => Resource::Object(owned(object)),
         ["sobjects", object, "describe"] => Resource::Describe(owned(object)),
@@ -165,6 +169,8 @@ pub(crate) fn kind(request: &Request) -> CallKind {
         Route::Data { resource, .. } => match resource {
             Resource::Root => "salesforce.resources",
             Resource::Limits => "salesforce.limits",
+            Resource::RecordCount => "salesforce.recordcount",
+            Resource::Recent => "salesforce.recent",
             Resource::Objects => "salesforce.describe.global",
             Resource::Object(_) | Resource::Record { .. } if method == Method::POST => {
                 "salesforce.record.create"

@@ -231,8 +231,15 @@ fn yes() -> bool {
 static STANDARD: LazyLock<Vec<Arc<Object>>> = LazyLock::new(|| {
     let files = [
         include_str!("../../schemas/Account.json"),
+        include_str!("../../schemas/Attachment.json"),
         include_str!("../../schemas/Case.json"),
+        include_str!("../../schemas/CaseComment.json"),
         include_str!("../../schemas/Contact.json"),
+        include_str!("../../schemas/ContentDocument.json"),
+        include_str!("../../schemas/ContentDocumentLink.json"),
+        include_str!("../../schemas/ContentVersion.json"),
+        include_str!("../../schemas/Lead.json"),
+        include_str!("../../schemas/Opportunity.json"),
         include_str!("../../schemas/User.json"),
     ];
     #[allow(clippy::expect_used, reason = "compiled in; a test reads each of them")]

@@ -83,6 +83,10 @@ pub struct Settings {
     pub longest_assertion_seconds: i64,
     /// Requests allowed in 24 hours.
     pub daily_requests: u64,
+    /// What the client's own app may use of them, told beside the org's count when set. Nothing enforces it.
+    pub per_app_requests: Option<u64>,
+    /// Whether a new comment moves the stamps of its case. No source settles it.
+    pub comments_touch_cases: bool,
     /// Most rows in a page of a query. The service may always give fewer than the client hoped for.
     pub largest_page: usize,
     /// How long a query's cursor lasts, in seconds.
@@ -135,6 +139,8 @@ impl Default for Settings {
             audience: "https://login.salesforce.com".into(),
             longest_assertion_seconds: 300,
             daily_requests: 100_000,
+            per_app_requests: None,
+            comments_touch_cases: true,
             largest_page: 2000,
             cursor_seconds: 900,
             cursors_per_user: 10,

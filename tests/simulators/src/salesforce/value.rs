@@ -3,11 +3,13 @@
 //! Stored values are JSON: text as strings, never empty and never with blanks around it; moments and dates as text in
 //! the output format, which sorts by time; numbers as numbers, with a fraction where the type has one.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 use rust_decimal::{Decimal, RoundingStrategy};
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use super::error::ApiError;
 use super::field::{Field, FieldType};
@@ -36,6 +38,7 @@ pub(crate) fn accept(field: &Field, given: &Value) -> Result<Value, ApiError> {
     match field.field_type {
         FieldType::Boolean => boolean(field, given),
         FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent => number(field, given),
+        FieldType::Base64 => content(given),
         FieldType::Date => date(field, given),
         FieldType::Datetime => datetime(field, given),
         FieldType::Id | FieldType::Reference => reference(field, given),
@@ -105,6 +108,18 @@ fn text(field: &Field, given: &Value) -> Result<Value, ApiError> {
         }
     }
     Ok(Value::String(text.to_owned()))
+}
+
+/// The content of a file, which JSON carries as base64.
+fn content(given: &Value) -> Result<Value, ApiError> {
+    let text = given.as_str().map(str::trim);
+    let content = text.and_then(|text| STANDARD.decode(text).ok());
+    content
+        .map(|content| Value::String(STANDARD.encode(content)))
+        .ok_or_else(|| {
+            let shown = json!(text.map_or(0, str::len));
+            cannot_deserialize("base64", &shown)
+        })
 }
 
 fn looks_like_an_address(text: &str) -> bool {
@@ -221,8 +236,6 @@ fn reference(field: &Field, given: &Value) -> Result<Value, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn code(field: &Field, given: &Value) -> String {

@@ -117,7 +117,9 @@ fn relationship(parent: &Object, child: &Object, field: &Field) -> Option<String
     }
     match (child.name.as_str(), field.name.as_str()) {
         ("Account", "ParentId") => Some("ChildAccounts".to_owned()),
-        (_, "AccountId" | "ContactId" | "ParentId") => Some(child.label_plural.clone()),
+        (_, "AccountId" | "ContactId" | "ParentId" | "LinkedEntityId" | "ContentDocumentId") => {
+            Some(child.label_plural.replace(' ', ""))
+        }
         _ => None,
     }
 }

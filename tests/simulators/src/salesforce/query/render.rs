@@ -13,7 +13,7 @@ use crate::salesforce::soql::bind::{Column, Step};
 pub(crate) fn render(object: &Object, row: &Fields, fields: &[&Field], version: &str) -> Value {
     let mut record = with_attributes(&object.name, &object.name, row, version);
     for field in fields {
-        record.insert(field.name.clone(), shown(object, row, field));
+        record.insert(field.name.clone(), shown(object, row, field, version));
     }
     Value::Object(record)
 }
@@ -52,7 +52,10 @@ impl Salesforce {
         asker: &Asker<'_>,
     ) {
         let Some((step, rest)) = steps.split_first() else {
-            record.insert(column.field.name.clone(), shown(column.object, row, column.field));
+            record.insert(
+                column.field.name.clone(),
+                shown(column.object, row, column.field, asker.version),
+            );
             return;
         };
         let id = row.get(&step.reference.name).and_then(Value::as_str);
@@ -75,15 +78,24 @@ impl Salesforce {
     /// A column's value in a row; null where a parent is missing.
     pub(crate) fn value_of(&self, column: &Column<'_>, row: &Fields, asker: &Asker<'_>) -> Value {
         if column.steps.is_empty() {
-            return shown(column.object, row, column.field);
+            return shown(column.object, row, column.field, asker.version);
         }
         let parents = |id: &str| self.parent(id, asker);
         column.path().read(row, &parents).clone()
     }
 }
 
-/// A stored value, or a compound address put together from its parts.
-fn shown(object: &Object, row: &Fields, field: &Field) -> Value {
+/// A stored value, a file's address, or a compound address put together from its parts.
+fn shown(object: &Object, row: &Fields, field: &Field, version: &str) -> Value {
+    if field.field_type == FieldType::Base64 && row.get(&field.name).is_some_and(|content| !content.is_null())
+    {
+        // The content itself is behind this address.
+        let id = id_of(row);
+        return json!(format!(
+            "/services/data/{version}/sobjects/{}/{id}/{}",
+            object.name, field.name
+        ));
+    }
     if field.field_type != FieldType::Address {
         return row.get(&field.name).cloned().unwrap_or_default();
     }

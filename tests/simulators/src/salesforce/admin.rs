@@ -60,7 +60,7 @@ impl Salesforce {
         };
         let id = self.store.next_id(&object);
         let row = json!({
-            "Id": id, "Username": name, "Name": name, "Email": name, "IsActive": true,
+            "Id": id, "Username": name, "LastName": name, "Name": name, "Email": name, "IsActive": true,
             "CreatedDate": "2020-01-01T00:00:00.000+0000",
             "LastModifiedDate": "2020-01-01T00:00:00.000+0000",
             "SystemModstamp": "2020-01-01T00:00:00.000+0000",

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test control-plane crds fmt audit
+.PHONY: help demo test conformance control-plane crds fmt audit
 
 CARGO ?= cargo
 
@@ -29,7 +29,7 @@ test: ## Everything that must hold: format, lints, unit, simulation, connector a
 	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(step) 'shell scripts'
 	@if command -v shellcheck >/dev/null; then shellcheck --shell=sh tests/control-plane/src/supervise.sh \
-	  && shellcheck tests/control-plane/install.sh .ci/run; else echo 'skipped: shellcheck is not installed'; fi
+	  && shellcheck tests/control-plane/install.sh tests/conformance/*.sh .ci/run; else echo 'skipped: shellcheck is not installed'; fi
 	$(step) 'control plane: etcd, kube-apiserver, kube-controller-manager, kubectl'
 	@tests/control-plane/install.sh
 	$(step) 'tests'
@@ -37,6 +37,15 @@ test: ## Everything that must hold: format, lints, unit, simulation, connector a
 	$(step) 'dependencies: licences, bans, sources'
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; \
 	  else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny)'; fi
+	$(step) 'all passed'
+
+conformance: ## Other people's clients (PySNC, pysnow, simple-salesforce, jsforce, …) against the simulators
+	$(step) 'install the clients'
+	@tests/conformance/install.sh >/dev/null
+	$(step) 'build the simulators'
+	@$(CARGO) build --quiet --locked --package syncflow-simulators --bin syncflow-simulators
+	$(step) 'take the clients through the simulators'
+	@tests/conformance/run.sh "$${CARGO_TARGET_DIR:-target}/debug/syncflow-simulators"
 	$(step) 'all passed'
 
 control-plane: ## A control plane to try things on, until Ctrl-C

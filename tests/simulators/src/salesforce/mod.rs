@@ -128,12 +128,19 @@ impl Model for Salesforce {
         match (route(request), request.method()) {
             (Route::Token, &Method::POST) => self.token(request, now),
             (Route::UserInfo, &Method::GET | &Method::POST) => self.user_info(request, now),
+            (Route::Identity, &Method::GET | &Method::POST) => self.identity(request, now),
             (Route::Revoke, &Method::POST) => self.revoke(request),
             (Route::Soap(version), &Method::POST) => self.soap(&version, request, now),
             (Route::Versions, &Method::GET) => versions(),
-            (Route::Token | Route::UserInfo | Route::Revoke | Route::Soap(_) | Route::Versions, method) => {
-                not_allowed(method).into()
-            }
+            (
+                Route::Token
+                | Route::UserInfo
+                | Route::Identity
+                | Route::Revoke
+                | Route::Soap(_)
+                | Route::Versions,
+                method,
+            ) => not_allowed(method).into(),
             (Route::Data { version, resource }, _) => {
                 let mut response = self
                     .data(request, &version, &resource, now)

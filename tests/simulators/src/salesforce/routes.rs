@@ -14,6 +14,7 @@ use crate::model::Request;
 pub(crate) enum Route {
     Token,
     UserInfo,
+    Identity,
     Revoke,
     /// The SOAP API's partner endpoint of a version, as `62.0`.
     Soap(String),
@@ -80,6 +81,7 @@ pub(crate) fn route(request: &Request) -> Route {
     match segments.as_slice() {
         ["services", "oauth2", "token"] => Route::Token,
         ["services", "oauth2", "userinfo"] => Route::UserInfo,
+        ["id", _, _] => Route::Identity,
         ["services", "oauth2", "revoke"] => Route::Revoke,
         ["services", "Soap", "u", version, ..] => Route::Soap((*version).to_owned()),
         ["services", "data"] => Route::Versions,
@@ -162,6 +164,7 @@ pub(crate) fn kind(request: &Request) -> CallKind {
     CallKind::new(match route(request) {
         Route::Token => "salesforce.token",
         Route::UserInfo => "salesforce.userinfo",
+        Route::Identity => "salesforce.identity",
         Route::Revoke => "salesforce.revoke",
         Route::Soap(_) => "salesforce.soap",
         Route::Versions => "salesforce.versions",

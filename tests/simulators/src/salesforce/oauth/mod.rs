@@ -116,6 +116,34 @@ impl Salesforce {
         respond(StatusCode::OK, &body)
     }
 
+    /// `GET /id/{organization}/{user}`: the identity of whoever asks (Salesforce help: "Identity URLs").
+    pub(crate) fn identity(&self, request: &Request, now: Timestamp) -> Response {
+        let Ok(user) = self.authenticate(request, now) else {
+            let mut response = Response::new(bytes::Bytes::from_static(b"Bad_OAuth_Token"));
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            return response;
+        };
+        let base = self.settings.instance_url.clone();
+        let base = base.unwrap_or_else(|| base_url(request));
+        let organization = &self.settings.organization_id;
+        let body = json!({
+            "id": format!("{base}/id/{organization}/{}", user.id),
+            "asserted_user": true,
+            "user_id": user.id,
+            "organization_id": organization,
+            "username": user.name,
+            "nick_name": user.name,
+            "display_name": user.name,
+            "email": user.name,
+            "active": true,
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "utcOffset": 0,
+        });
+        respond(StatusCode::OK, &body)
+    }
+
     /// `POST /services/oauth2/revoke`.
     pub(crate) fn revoke(&mut self, request: &Request) -> Response {
         let token = form_urlencoded::parse(request.body()).find(|(key, _)| key == "token");

@@ -30,6 +30,17 @@ fn the_root_lists_the_resources_and_who_is_asking() {
         identity.starts_with("https://acme.my.salesforce.com/id/00D"),
         "{identity}"
     );
+    let mut request = client.request(Method::GET, "", &Value::Null);
+    *request.uri_mut() = identity.parse().unwrap();
+    let (status, who) = parts(&client.send(&request));
+    assert_eq!(
+        (status, &who["id"], &who["username"]),
+        (
+            StatusCode::OK,
+            &body["identity"],
+            &json!("integration@acme.example")
+        )
+    );
 }
 
 #[test]

@@ -19,6 +19,8 @@ enum Behaviour {
     Answer(Vec<u8>),
     /// Sends these bytes, then `x` for as long as somebody reads.
     Endless(Vec<u8>),
+    /// Sends these bytes, then one more now and then, for as long as somebody reads.
+    Drip(Vec<u8>),
     /// Closes.
     HangUp,
     /// Keeps the connection and says nothing.
@@ -86,6 +88,12 @@ async fn converse(mut stream: TcpStream, behaviour: Behaviour, seen: Arc<Mutex<V
         Behaviour::Endless(bytes) => {
             let _ = stream.write_all(&bytes).await;
             while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
+        }
+        Behaviour::Drip(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
         Behaviour::HangUp => {}
         Behaviour::Silence => std::future::pending().await,
@@ -223,6 +231,22 @@ async fn a_call_that_takes_too_long_is_given_up_with_its_outcome_unknown() {
     });
     let error = stack::bare().send(request).await.unwrap_err();
     assert!(matches!(error, TransportError::NoAnswer(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_in_is_given_up_when_the_calls_time_is_over() {
+    let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    for drip in [head.to_vec(), b"HTTP/1.1 200 OK\r\nx-slow: ".to_vec()] {
+        let server = Server::start(Behaviour::Drip(drip)).await;
+        let mut request = read(&server.url("/"));
+        request.extensions_mut().insert(CallPolicy {
+            action: "query",
+            effect: Effect::Read,
+            timeout: Duration::from_millis(60),
+        });
+        let error = stack::bare().send(request).await.unwrap_err();
+        assert!(matches!(error, TransportError::NoAnswer(_)), "{error}");
+    }
 }
 
 #[tokio::test]

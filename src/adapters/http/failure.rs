@@ -95,7 +95,7 @@ pub fn status<T>(side: Side, action: &str, response: &http::Response<T>) -> Remo
                  (Salesforce: the org's My Domain, not a custom domain)"
             ),
         )
-    } else if status.is_server_error() {
+    } else if status.is_server_error() || is_passing_refusal(status) {
         RemoteError {
             retry_after,
             ..transient(
@@ -117,6 +117,35 @@ pub fn status<T>(side: Side, action: &str, response: &http::Response<T>) -> Remo
 /// (429; Salesforce's edge also uses 420).
 pub fn is_throttling(status: StatusCode) -> bool {
     matches!(status.as_u16(), 420 | 429)
+}
+
+/// A status by which an edge in front of a service now and then refuses what it lets through a moment later
+/// (Salesforce's: 406, 428, 431; Airbyte's and jsforce's clients try the like again).
+fn is_passing_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 406 | 421 | 425 | 428 | 431)
+}
+
+/// Whoever answers at the connection's address is not the service: only a person can give the right one. `seen` is
+/// what was made of the answer as a transient failure; `address` is the field of the Connection that holds it.
+pub fn wrong_service(side: Side, host: &str, address: &str, seen: &RemoteError) -> RemoteError {
+    misconfigured(
+        "WrongService",
+        format!(
+            "{host} does not answer as {side} does ({}): correct {address} in the Connection. If it is right, open it \
+             in a browser: a proxy, a page of maintenance or a hibernating instance answers in its place, and this \
+             heals by itself",
+            seen.problem.message
+        ),
+    )
+}
+
+/// Whether this is how a host answers that is none of the service's: with a page, with another API's words, with
+/// nothing that is there.
+pub fn speaks_another_language(error: &RemoteError) -> bool {
+    matches!(
+        error.problem.reason.as_str(),
+        "UnexpectedStatus" | "HtmlAnswer" | "NotJson" | "UnexpectedAnswer" | "EmptyAnswer"
+    )
 }
 
 /// An answer with a usable status and an unusable body.
@@ -142,4 +171,32 @@ pub fn body(side: Side, action: &str, status: StatusCode, fault: BodyFault) -> R
             status.as_u16()
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_edge_refuses_for_a_moment_passes_and_what_no_api_says_does_not_pretend_to() {
+        let reason = |code: u16| {
+            let response = http::Response::builder().status(code).body(()).unwrap();
+            let error = status(Side::Salesforce, "a query", &response);
+            (error.kind, error.problem.reason.as_str().to_owned())
+        };
+        for code in [406, 421, 425, 428, 431, 500, 502, 503, 504] {
+            assert_eq!(
+                reason(code),
+                (RemoteErrorKind::Transient, "ServiceUnavailable".to_owned())
+            );
+        }
+        for code in [420, 429] {
+            assert_eq!(reason(code), (RemoteErrorKind::Throttled, "Throttled".to_owned()));
+        }
+        assert_eq!(reason(404).1, "UnexpectedStatus");
+        assert_eq!(
+            reason(307),
+            (RemoteErrorKind::Misconfigured, "Redirected".to_owned())
+        );
+    }
 }

@@ -165,7 +165,24 @@ impl Client {
 
     /// The session as it stands, signing in where there is none.
     pub(super) async fn session(&self) -> Result<Arc<Session>, RemoteError> {
-        self.sessions.session(&self.config, &*self.transport, None).await
+        self.signed_in(None).await
+    }
+
+    /// Signs in, where `expired` is the session there is. Whoever answers a sign-in in no words of Salesforce's is not
+    /// Salesforce.
+    async fn signed_in(&self, expired: Option<&Arc<Session>>) -> Result<Arc<Session>, RemoteError> {
+        let session = self
+            .sessions
+            .session(&self.config, &*self.transport, expired)
+            .await;
+        session.map_err(|error| {
+            if failure::speaks_another_language(&error) {
+                let host = self.config.login_url.host_str().unwrap_or("(none)");
+                failure::wrong_service(Side::Salesforce, host, "spec.salesforce.loginUrl", &error)
+            } else {
+                error
+            }
+        })
     }
 
     /// Sends. Where the token is not taken it is renewed and the request sent once more: such a refusal had no effect.
@@ -180,8 +197,7 @@ impl Client {
             return Err(self.session_refused(&session));
         }
         let session = self
-            .sessions
-            .session(&self.config, &*self.transport, Some(&session))
+            .signed_in(Some(&session))
             .await
             .map_err(CallFailure::without_effect)?;
         let response = self.send_with(&session, ask, began).await?;

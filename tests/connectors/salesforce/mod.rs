@@ -11,12 +11,13 @@ use serde_json::json;
 use syncflow::adapters::credential::{CredentialSource, RefreshToken, SalesforceCredential};
 use syncflow::adapters::salesforce::api_usage::{ApiUsage, ApiUsageObserver};
 use syncflow::adapters::salesforce::{Salesforce, SalesforceConfig};
+use syncflow::core::budget::Share;
 use syncflow::core::failure::Problem;
 use syncflow::core::ident::{FieldName, RecordId};
 use syncflow::core::schema::ObjectSchema;
 use syncflow::core::side::Side;
 use syncflow::core::value::Value;
-use syncflow::ports::{CreateItem, Remote, UpdateItem};
+use syncflow::ports::{Clock as _, CreateItem, Remote, UpdateItem};
 use syncflow_simulators::faults::CannedAnswer;
 use syncflow_simulators::front::Front;
 use syncflow_simulators::salesforce::{
@@ -27,6 +28,8 @@ use url::Url;
 
 use crate::stack::{self, StillClock};
 
+mod budget;
+mod delete;
 mod faults;
 mod grants;
 mod read;
@@ -94,13 +97,32 @@ impl Org {
     }
 
     async fn start_with(credential: SalesforceCredential) -> Self {
+        Self::start_as(credential, |config| config).await
+    }
+
+    /// With a share of the org's calls of its own.
+    async fn start_sharing(share: Share) -> Self {
+        Self::start_as(client_credentials(CLIENT_SECRET), |config| SalesforceConfig {
+            api_share: share,
+            ..config
+        })
+        .await
+    }
+
+    async fn start_as(
+        credential: SalesforceCredential,
+        configured: impl FnOnce(SalesforceConfig) -> SalesforceConfig,
+    ) -> Self {
         let front = Front::start(Simulator::new(model()), Arc::new(|| NOW))
             .await
             .unwrap();
         let secret = Arc::new(Secret(Mutex::new(credential), AtomicBool::default()));
         let usage = Arc::new(Usage::default());
         let (transport, clock) = stack::whole();
-        let config = SalesforceConfig::new(Url::parse(front.base_url()).unwrap(), secret.clone());
+        let config = configured(SalesforceConfig::new(
+            Url::parse(front.base_url()).unwrap(),
+            secret.clone(),
+        ));
         let adapter = Salesforce::new(config, transport, clock.clone()).with_usage_observer(usage.clone());
         Self {
             front,

@@ -218,7 +218,6 @@ async fn a_changed_secret_is_tried_at_once() {
 async fn a_sign_in_that_fails_for_the_moment_is_transient() {
     for (first, kind) in [
         (Ok(answer(503, "<html>down</html>")), RemoteErrorKind::Transient),
-        (ok("<html>maintenance</html>"), RemoteErrorKind::Transient),
         (
             refusal("unknown_error", "retry your request"),
             RemoteErrorKind::Transient,
@@ -235,6 +234,29 @@ async fn a_sign_in_that_fails_for_the_moment_is_transient() {
         let (salesforce, _, _) = scripted([first, token("one"), user_info()]);
         assert_eq!(salesforce.identity().await.unwrap_err().kind, kind);
         assert!(salesforce.identity().await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn whoever_answers_a_sign_in_in_other_words_is_not_salesforce() {
+    for first in [
+        ok("<html>welcome</html>"),
+        ok(r#"{"result":[]}"#),
+        Ok(answer(404, "<html>not found</html>")),
+        Ok(answer(
+            401,
+            r#"{"error":{"message":"User Not Authenticated","detail":"x"},"status":"failure"}"#,
+        )),
+    ] {
+        let (salesforce, _, _) = scripted([first, token("one"), user_info()]);
+        let error = salesforce.identity().await.unwrap_err();
+        assert_eq!(error.problem.reason.as_str(), "WrongService");
+        assert_eq!(error.kind, RemoteErrorKind::Misconfigured);
+        assert!(
+            error.problem.message.contains("acme.my.salesforce.com"),
+            "{error}"
+        );
+        assert!(salesforce.identity().await.is_ok(), "it heals by itself");
     }
 }
 

@@ -1,17 +1,24 @@
-//! Salesforce behind [`crate::ports::Remote`]: the REST API, with JSON.
+//! Salesforce behind [`crate::ports::Remote`]: the REST API, with JSON, and jobs of Bulk API 2.0.
 //!
 //! ```text
-//!   remote ─▶ describe, query, write ─▶ client ─▶ session ─▶ auth
-//!              └── convert ──┘            └── errors, api_usage
+//!   remote ─▶ describe, look_up ────────────────┐
+//!          ─▶ backfill ─▶ changes ──────────────┤
+//!          │           └▶ bulk                  ├─▶ client ─▶ session ─▶ auth
+//!          ─▶ write ─▶ collections, guarded ────┤      └─▶ meter
+//!          │       └─▶ ingest ─▶ bulk           │
+//!          ─▶ deletions ────────────────────────┘
 //! ```
 //!
 //! - [`remote`]: the port, call by call
 //! - [`client`]: one request with the session's token; signs in again once when the token is no longer taken
 //! - [`session`], [`auth`], [`token_refusal`]: one sign-in at a time, its grants, and what each refusal means
-//! - [`describe`], [`query`], [`write`]: what is asked for, and how the answer is read
+//! - [`meter`], [`api_usage`]: the share of the org's daily calls that the connection may help to use up
+//! - [`describe`], [`look_up`], [`changes`], [`query`], [`deletions`]: what is asked for, and how the answer is read
+//! - [`write`], [`collections`], [`guarded`]: what is changed. Composite carries guarded updates only: Collections needs
+//!   fewer calls for everything else, and the references between subrequests, its one advantage, are never needed
+//! - [`bulk`], [`backfill`], [`ingest`], [`csv`]: jobs, where they need fewer calls
 //! - [`convert`]: JSON to values and back, by the field's kind
 //! - [`errors`], [`rejection`]: Salesforce's error codes, of a whole call and of one record, as failures with a remedy
-//! - [`api_usage`]: the share of the org's daily calls that is used
 //!
 //! Nothing here reads a clock for deciding about records, spawns a task or draws a random number: time is the `Date`
 //! header of Salesforce's own answers.

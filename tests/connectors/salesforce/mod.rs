@@ -32,6 +32,7 @@ mod budget;
 mod delete;
 mod faults;
 mod grants;
+mod guarded;
 mod read;
 mod sign_in;
 mod write;

@@ -241,8 +241,10 @@ impl ServiceNow {
                 return Ok(json!({"sysId": self.create_as_person(&table, &fields, now, &user)?}));
             }
             "habit" => {
-                self.add_habit(Habit::read(body).map_err(|error| AdminError::Invalid(error.to_string()))?)
+                let habit = Habit::read(body).map_err(|error| AdminError::Invalid(error.to_string()))?;
+                self.add_habit(habit);
             }
+
             "clearHabits" => self.clear_habits(),
             "view" => {
                 let ViewBody { table, view, fields } = read(body)?;

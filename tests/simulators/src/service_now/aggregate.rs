@@ -101,7 +101,7 @@ impl ServiceNow {
         if let Some(order) = call.parameters.get("sysparm_order_by") {
             sort(&mut groups, &scope, table, &group_by, order);
         }
-        let shown = groups.iter().map(|group| {
+        let mut shown = groups.iter().map(|group| {
             let mut shown = Map::new();
             shown.insert("stats".to_owned(), stats_of(call, &scope, table, group, &fields));
             if !group_by.is_empty() {
@@ -112,7 +112,7 @@ impl ServiceNow {
             Value::Object(shown)
         });
         let result = if group_by.is_empty() {
-            shown.last().unwrap_or_else(|| json!({"stats": {}}))
+            shown.next().unwrap_or_else(|| json!({"stats": {}}))
         } else {
             shown.collect()
         };

@@ -237,23 +237,20 @@ impl ServiceNow {
         let (values, keys) = self.mapped(principal, map, &outcome.table, row);
         let target = self.coalesced(&outcome.table, &keys);
         let author = Author::api(principal);
-        let written = match target {
-            Some((class, sys_id, current)) => {
-                outcome.target.clone_from(&sys_id);
-                let mut after = current.clone();
-                after.extend(values.clone());
-                if differences(&current, &after).is_empty() {
-                    "No field values changed".clone_into(&mut outcome.message);
-                    return outcome;
-                }
-                outcome.status = "updated";
-                self.update(&author, &class, &sys_id, values, now)
+        let written = if let Some((class, sys_id, current)) = target {
+            outcome.target.clone_from(&sys_id);
+            let mut after = current.clone();
+            after.extend(values.clone());
+            if differences(&current, &after).is_empty() {
+                "No field values changed".clone_into(&mut outcome.message);
+                return outcome;
             }
-            None => {
-                outcome.status = "inserted";
-                let inserted = self.insert(&author, &outcome.table.clone(), values, now);
-                inserted.map(|sys_id| outcome.target = sys_id)
-            }
+            outcome.status = "updated";
+            self.update(&author, &class, &sys_id, values, now)
+        } else {
+            outcome.status = "inserted";
+            let inserted = self.insert(&author, &outcome.table.clone(), values, now);
+            inserted.map(|sys_id| outcome.target = sys_id)
         };
         if let Err(error) = written {
             outcome.status = "error";

@@ -1,7 +1,7 @@
 //! The rows that a fresh instance with demo data has, as far as the upstream test suites of clients count on them.
 //!
 //! Opt-in, so that small test worlds stay small. The well-known `sys_id`s and names are those of the vendor's own demo
-//! data as PySNC's upstream suite names them; how many rows there are is what that suite asks for; the rest is made up.
+//! data as `PySNC`'s upstream suite names them; how many rows there are is what that suite asks for; the rest is made up.
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -155,7 +155,7 @@ impl Loading<'_> {
 
     fn user(&mut self, sys_id: Option<&str>, user_name: &str, name: &str, more: &[(&str, &str)]) -> String {
         let (first, last) = name.split_once(' ').unwrap_or((name, ""));
-        let email = format!("{}@example.com", user_name);
+        let email = format!("{user_name}@example.com");
         let mut fields = vec![
             ("user_name", user_name),
             ("name", name),

@@ -109,7 +109,7 @@ impl Access<'_> {
                     Term::Related(related) => {
                         let keeps = readable(&related.field)
                             && self.may_read_table(&related.table)
-                            && self.may(&related.table, &related.related_field, Operation::Read);
+                            && self.may(&related.table, &related.reference, Operation::Read);
                         dropped |= keeps && self.drop_invalid(&related.table, &mut related.query);
                         keeps
                     }
@@ -141,7 +141,7 @@ impl Access<'_> {
                 }
                 Term::Related(related) => {
                     self.drop_forbidden(&related.table, &mut related.query);
-                    self.may(&related.table, &related.related_field, Operation::QueryMatch)
+                    self.may(&related.table, &related.reference, Operation::QueryMatch)
                 }
                 Term::Text(_) => true,
             },

@@ -110,8 +110,8 @@ impl ServiceNow {
             .ok_or_else(ApiError::no_record)?;
         let mut row = current.clone();
         row.extend(values);
-        let changes = author.keeps_stamps || self.switches.no_op_update_bumps;
-        if !changes && differences(&current, &row).is_empty() && notes.is_empty() {
+        let always_counts = author.keeps_stamps || self.switches.no_op_update_bumps;
+        if !always_counts && differences(&current, &row).is_empty() && notes.is_empty() {
             self.record(
                 author,
                 WriteKind::Updated,

@@ -97,7 +97,7 @@ impl<'a> Scope<'a> {
         let holds = |term: &Term| match term {
             Term::Compare(condition) => self.holds(condition, row),
             Term::Related(related) => self.has_related(related, row),
-            Term::Text(words) => self.holds_words(words, row),
+            Term::Text(words) => holds_words(words, row),
         };
         let any = |terms: &[Term]| terms.iter().any(holds);
         query
@@ -179,7 +179,7 @@ impl<'a> Scope<'a> {
         let own = self.value(row, &related.field);
         let rows = self.store.rows(self.schema, &related.table, Reading::NEWEST);
         let fits = |other: &Row<'_>| {
-            self.value(*other, &related.related_field) == own && self.matches(&related.query, *other)
+            self.value(*other, &related.reference) == own && self.matches(&related.query, *other)
         };
         let found = if own.is_empty() {
             0
@@ -197,15 +197,15 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// A search for words: each must stand somewhere in the row.
-    fn holds_words(&self, words: &str, (_, values): Row<'_>) -> bool {
-        let text: Vec<String> = values.values().map(|value| folded(value)).collect();
-        let found = |word: &str| text.iter().any(|value| value.contains(word));
-        folded(words).split_whitespace().all(found)
-    }
-
     /// Orders two values of a field as the database would.
     pub(in crate::service_now) fn order(&self, table: &str, path: &str, one: &str, other: &str) -> Ordering {
         compare(one, other, self.is_numeric(table, path))
     }
+}
+
+/// A search for words: each must stand somewhere in the row.
+fn holds_words(words: &str, (_, values): Row<'_>) -> bool {
+    let text: Vec<String> = values.values().map(|value| folded(value)).collect();
+    let found = |word: &str| text.iter().any(|value| value.contains(word));
+    folded(words).split_whitespace().all(found)
 }

@@ -62,14 +62,14 @@ impl From<Condition> for Term {
 }
 
 /// `JOINa.f=b.g!query` and `RLQUERYb.g,>=1^query^ENDRLQUERY`: how many rows of `table` that match `query` must have in
-/// `related_field` what the row has in `field`.
+/// `reference` what the row has in `field`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Related {
     /// The row's own column.
     pub(super) field: String,
     /// The other table.
     pub(super) table: String,
-    pub(super) related_field: String,
+    pub(super) reference: String,
     /// How many there must be.
     pub(super) operator: Operator,
     pub(super) count: usize,

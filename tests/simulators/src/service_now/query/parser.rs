@@ -108,13 +108,13 @@ fn join(header: &str, following: &[&str]) -> Option<Related> {
     let (columns, first) = header.split_once('!')?;
     let (own, other) = columns.split_once('=')?;
     let (_, field) = own.split_once('.')?;
-    let (table, related_field) = other.split_once('.')?;
+    let (table, reference) = other.split_once('.')?;
     let first = std::iter::once(first).filter(|part| !part.is_empty());
     let inner: Vec<&str> = first.chain(following.iter().copied()).collect();
     Some(Related {
         field: field.to_owned(),
         table: table.to_owned(),
-        related_field: related_field.to_owned(),
+        reference: reference.to_owned(),
         operator: Operator::GreaterOrEqual,
         count: 1,
         query: read(&inner),
@@ -124,13 +124,13 @@ fn join(header: &str, following: &[&str]) -> Option<Related> {
 /// `sys_group_has_role.group,>0,m2m`: as many rows of the related list as that.
 fn related_list(header: &str, inner: &[&str]) -> Option<Related> {
     let mut parts = header.split(',');
-    let (table, related_field) = parts.next()?.split_once('.')?;
+    let (table, reference) = parts.next()?.split_once('.')?;
     let many = parts.next()?;
     let (written, operator) = operator_at(many)?;
     Some(Related {
         field: "sys_id".to_owned(),
         table: table.to_owned(),
-        related_field: related_field.to_owned(),
+        reference: reference.to_owned(),
         operator,
         count: many.get(written.len()..)?.parse().ok()?,
         query: read(inner),

@@ -206,11 +206,7 @@ fn a_join_takes_the_rest_as_the_query_of_the_other_table_but_for_the_order() {
     );
     let join = only_related(&query);
     assert_eq!(
-        (
-            join.field.as_str(),
-            join.table.as_str(),
-            join.related_field.as_str()
-        ),
+        (join.field.as_str(), join.table.as_str(), join.reference.as_str()),
         ("sys_id", "sys_user_group", "manager")
     );
     assert_eq!((join.operator, join.count), (Operator::GreaterOrEqual, 1));

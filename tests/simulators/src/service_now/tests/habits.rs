@@ -8,7 +8,7 @@ fn a_habit_takes_the_calls_of_its_kind_after_some_and_as_often_as_it_says() {
     let mut bench = Bench::new();
     bench.seed("incident", json!({}));
     let slumber = Habit::new("servicenow.list", |switches| {
-        switches.availability = Availability::Hibernating
+        switches.availability = Availability::Hibernating;
     });
     bench.instance.add_habit(slumber.after(1).times(2));
     let list = |bench: &mut Bench| {
@@ -28,7 +28,7 @@ fn a_share_of_calls_is_drawn_the_same_way_on_every_run() {
     let run = || {
         let mut bench = Bench::new();
         let down = Habit::new("servicenow", |switches| {
-            switches.availability = Availability::Maintenance
+            switches.availability = Availability::Maintenance;
         });
         bench.instance.add_habit(down.percent(30));
         let status = |bench: &mut Bench| bench.get("/api/now/table/incident").status().as_u16();
@@ -43,7 +43,7 @@ fn a_share_of_calls_is_drawn_the_same_way_on_every_run() {
 fn a_call_inside_a_batch_has_habits_of_its_own_and_the_first_that_does_not_fit_ends_it() {
     let mut bench = Bench::new();
     let slow = Habit::new("servicenow.create", |switches| {
-        switches.batch_inner_millis = 20_000
+        switches.batch_inner_millis = 20_000;
     });
     bench.instance.add_habit(slow);
     let inner = |id: &str, method: &str| {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::adapters::http::allow_list::HostPattern;
+use crate::commands::conflicts::ConflictsCommand;
+use crate::commands::quarantine::QuarantineCommand;
 use crate::runtime::telemetry::LogFormat;
 
 /// Keeps Salesforce objects and ServiceNow records in two-way sync, configured by Kubernetes resources.
@@ -25,6 +27,12 @@ pub enum Command {
     Operator(Box<OperatorArgs>),
     /// Print the custom resource definitions as YAML.
     Crds,
+    /// Overwritten values, and conflicts that wait for a person.
+    #[command(subcommand)]
+    Conflicts(ConflictsCommand),
+    /// Records that cannot be synced now.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
 }
 
 /// How the operator runs. Times are a number and a unit: `30s`, `5m`, `1h`.

@@ -13,6 +13,7 @@
 pub mod adapters;
 pub mod api;
 pub mod cli;
+pub mod commands;
 pub mod controllers;
 pub mod core;
 pub mod engine;

@@ -321,7 +321,8 @@ pub struct HeldPlan {
     #[schemars(length(max = 64))]
     pub token: String,
     /// `Deletions`: pairs that would end because their records of `side` were deleted. `Changes`: linked records of
-    /// `side` that changed at once.
+    /// `side` that changed at once. `Restored`: linked records of `side` that went back to an older state.
+    /// `Remapped`: records of `side` that the changed mapping would rewrite.
     pub kind: HeldPlanKind,
     /// `Salesforce` or `ServiceNow`.
     #[schemars(length(max = 16))]
@@ -344,6 +345,10 @@ pub enum HeldPlanKind {
     Deletions,
     /// Changes.
     Changes,
+    /// Records that went back.
+    Restored,
+    /// Records that a changed mapping would rewrite.
+    Remapped,
 }
 
 /// One record that cannot be synced now, by its ids; never its values.

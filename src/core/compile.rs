@@ -476,12 +476,10 @@ fn hashes(definition: &FlowDefinition, fields: &[FieldPair]) -> DefinitionHashes
                 pair.values,
                 pair.unmapped,
                 pair.kinds.as_ref().map(|_, kind| kind.word().to_owned()),
-                // Cut was added later: what was stored without it stays what it was.
-                if pair.truncate == TruncatePolicy::Cut {
-                    "|cut"
-                } else {
-                    ""
-                },
+                // Added later: what was stored without it stays what it was.
+                Some("|cut")
+                    .filter(|_| pair.truncate == TruncatePolicy::Cut)
+                    .unwrap_or_default(),
             );
             (pair.key.clone(), super::ident::digest_of(&text))
         })
@@ -497,5 +495,6 @@ fn hashes(definition: &FlowDefinition, fields: &[FieldPair]) -> DefinitionHashes
     DefinitionHashes {
         pairs,
         rules: super::ident::digest_of(&rules),
+        whole: super::ident::digest_of(&format!("{definition:?}")),
     }
 }

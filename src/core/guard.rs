@@ -16,6 +16,10 @@ pub enum GuardKind {
     Deletions,
     /// Linked records of this side that changed between two looks.
     Changes,
+    /// Linked records of this side that went back to an older state: restored from a backup.
+    Restored,
+    /// Records of this side that a changed definition would rewrite.
+    Remapped,
 }
 
 impl GuardKind {
@@ -25,7 +29,7 @@ impl GuardKind {
     pub const fn every_one_from(self) -> u64 {
         match self {
             Self::Deletions => 3,
-            Self::Changes => 100,
+            Self::Changes | Self::Restored | Self::Remapped => 100,
         }
     }
 }

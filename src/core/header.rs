@@ -79,6 +79,9 @@ pub struct DefinitionHashes {
     pub pairs: BTreeMap<FieldKey, String>,
     /// Of what decides which records are taken up and which links are awake.
     pub rules: String,
+    /// Of everything: what was refused under another definition is tried again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub whole: String,
 }
 
 /// A pass over every link.
@@ -87,6 +90,9 @@ pub struct DefinitionHashes {
 pub struct Sweep {
     /// Links up to this one are done.
     pub after: Option<LinkId>,
+    /// What it would rewrite was counted, and may be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub permitted: bool,
 }
 
 /// Whether a ServiceNow table honours the `sys_id` of a creation.

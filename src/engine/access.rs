@@ -20,14 +20,22 @@ pub(super) async fn check(session: &mut Session<'_>, side: Side) -> Result<(), C
     if session.access_checked[side] {
         return Ok(());
     }
-    let known: Vec<RecordId> = session
-        .book
-        .links()
-        .filter(|link| link.phase == Phase::Active && link.pair().is_some())
-        .filter(|link| link.departure.is_none() && link.quarantine.is_none())
-        .filter_map(|link| link.ids[side].clone())
-        .take(SENTINELS)
-        .collect();
+    let known = |stuck: bool| -> Vec<RecordId> {
+        session
+            .book
+            .links()
+            .filter(|link| link.phase == Phase::Active && link.pair().is_some())
+            .filter(|link| link.departure.is_none() && link.quarantine.is_some() == stuck)
+            .filter_map(|link| link.ids[side].clone())
+            .take(SENTINELS)
+            .collect()
+    };
+    let mut sentinels = known(false);
+    if sentinels.is_empty() {
+        // Perhaps each of them is in quarantine because it cannot be seen: that is the very thing.
+        sentinels = known(true);
+    }
+    let known = sentinels;
     let shown = read(session, side, &known).await?;
     let seen = |wanted: fn(&Observation) -> bool| shown.values().any(wanted);
     let present = seen(|observation| matches!(observation, Observation::Present(_)));

@@ -17,6 +17,8 @@ pub(super) struct Book {
     by_record: PerSide<BTreeMap<RecordId, LinkId>>,
     /// What was last committed or loaded, for links that differ from nothing.
     stored: BTreeMap<LinkId, Link>,
+    /// A link that claimed a record of another.
+    clash: Option<LinkId>,
 }
 
 impl Book {
@@ -43,10 +45,23 @@ impl Book {
     pub(super) fn put(&mut self, link: Link) {
         for (side, id) in link.ids.iter() {
             if let Some(id) = id {
-                self.by_record[side].insert(id.clone(), link.id.clone());
+                let before = self.by_record[side].insert(id.clone(), link.id.clone());
+                if before.is_some_and(|owner| owner != link.id) {
+                    self.clash = Some(link.id.clone());
+                }
             }
         }
         self.links.insert(link.id.clone(), link);
+    }
+
+    /// The link as the store holds it.
+    pub(super) fn stored(&self, id: &LinkId) -> Option<&Link> {
+        self.stored.get(id)
+    }
+
+    /// A link that claims a record of another, if there is one.
+    pub(super) const fn clash(&self) -> Option<&LinkId> {
+        self.clash.as_ref()
     }
 
     /// Does the store know this link?

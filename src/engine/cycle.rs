@@ -8,10 +8,11 @@ use super::departures;
 use super::intake::{Fresh, sort};
 use super::origination::reconsider;
 use super::processing::{Work, process, read};
-use super::requests;
+use super::rights::Rights;
 use super::scanning::scan_side;
 use super::session::{CycleError, Progress, Session};
 use super::settling::settle;
+use super::{preview, regression, requests};
 use crate::core::failure::Problem;
 use crate::core::guard::GuardKind;
 use crate::core::ident::{LinkId, RecordId};
@@ -37,6 +38,8 @@ pub(super) struct Pace {
     sweep_after: Option<LinkId>,
     /// The last sync-now request.
     sync_now: Option<String>,
+    /// What was learnt about what the user may do.
+    rights: Rights,
     /// Until when each side's deletion log was read, by that side's clock.
     deletions_until: PerSide<Option<Instant>>,
     /// When a side was last found to have no deletion log.
@@ -52,9 +55,23 @@ pub(super) async fn run(
     asked_now: bool,
     progress: Progress<'_>,
 ) -> Result<(), CycleError> {
-    session.warnings.clear();
+    // What was noticed while the session was opened stands for its first cycle.
+    session.warnings = std::mem::take(&mut session.noticed_at_open);
     session.writes = 0;
     session.access_checked = PerSide::default();
+    session.rights = std::mem::take(&mut pace.rights);
+    session.rights.begin_cycle();
+    let outcome = steps(session, pace, asked_now, progress).await;
+    pace.rights = session.rights.clone();
+    outcome
+}
+
+async fn steps(
+    session: &mut Session<'_>,
+    pace: &mut Pace,
+    asked_now: bool,
+    progress: Progress<'_>,
+) -> Result<(), CycleError> {
     let noted_before = session.book.departing(session.parts.clock.now());
     let work = look_for_outcomes(session).await?;
     // A plan that is held is judged anew before anything is written.
@@ -68,11 +85,16 @@ pub(super) async fn run(
             scan_side(session, side, (false, Duration::ZERO), progress).await?;
         }
         Some((GuardKind::Deletions, _)) => ask_the_logs(session, pace).await?,
+        // Counted anew below.
+        Some((GuardKind::Remapped, _)) => {}
+        Some((GuardKind::Restored, side)) => regression::take_up(session, side).await?,
         None => {}
     }
+    preview::permit_sweep(session).await?;
     departures::take_up(session, &noted_before).await?;
     process(session, work).await?;
     requests::carry_out(session).await?;
+    look_at_every_link(session).await?;
     take_up_again(session).await?;
 
     let now = session.parts.clock.monotonic();
@@ -99,6 +121,11 @@ pub(super) async fn run(
         ask_the_logs(session, pace).await?;
     }
     sweep(session, pace).await?;
+    for side in Side::BOTH {
+        if session.went_back[side] {
+            regression::take_up(session, side).await?;
+        }
+    }
     if session.unsettled {
         // Most lost answers can be settled by looking at once; the rest waits for its time.
         let work = look_for_outcomes(session).await?;
@@ -184,19 +211,29 @@ pub(super) async fn look_at(session: &mut Session<'_>, links: BTreeSet<LinkId>) 
     process(session, work).await
 }
 
-/// Looks at a slice of the linked ids on both sides: what change queries never show (deleted, hidden, missed) shows
-/// here. After a change of the definition every link is looked at once, without delay.
-async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
+/// After a change of the definition every link is looked at once, before anything else is read: what differs then is no
+/// change of anybody.
+async fn look_at_every_link(session: &mut Session<'_>) -> Result<(), CycleError> {
     while let Some(progress) = session.header.sweep.clone() {
         let ids = session
             .book
             .after(progress.after.as_ref(), session.tuning.sweep_slice);
-        session.header.sweep = ids.last().map(|last| Sweep {
+        let next = ids.last().map(|last| Sweep {
             after: Some(last.clone()),
+            permitted: true,
         });
         look_at(session, ids.into_iter().collect()).await?;
+        session.header.sweep = next;
         session.commit_header().await?;
     }
+    Ok(())
+}
+
+/// Looks at a slice of the linked ids on both sides: what change queries never show (deleted, hidden, missed) shows
+/// here.
+async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleError> {
+    // What was noticed while this cycle read.
+    look_at_every_link(session).await?;
     let now = session.parts.clock.monotonic();
     if pace
         .sweep_at

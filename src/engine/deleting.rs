@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::access;
 use super::departures::bury;
+use super::invariants;
 use super::processing::{put_quarantined, read};
+use super::rights::{self, Verb};
 use super::sending::permit;
 use super::session::{CycleError, OnSide, Session};
 use super::settling::in_flight;
@@ -25,6 +27,7 @@ pub(super) struct Goodbyes {
 
 /// Looks once more at both records of every pair, and sends what still holds.
 pub(super) async fn say_goodbye(session: &mut Session<'_>, mut goodbyes: Goodbyes) -> Result<(), CycleError> {
+    invariants::check_goodbyes(session, &goodbyes)?;
     for side in Side::BOTH {
         if goodbyes.deletions[side].is_empty() && goodbyes.marks[side].is_empty() {
             continue;
@@ -160,6 +163,7 @@ async fn conclude(
             return Err(error);
         }
     };
+    let (mut applied, mut refused) = (0, Vec::new());
     let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
     for (id, outcome) in links.iter().zip(outcomes) {
         let Some(mut link) = session.book.get(id).cloned() else {
@@ -168,18 +172,24 @@ async fn conclude(
         match outcome {
             Some(WriteOutcome::Applied { .. }) => {
                 session.writes += 1;
+                applied += 1;
                 bury(session, link);
             }
             Some(WriteOutcome::Rejected(rejection)) if rejection.gone => bury(session, link),
             Some(WriteOutcome::Rejected(rejection)) => {
                 link.intents[side] = None;
-                put_quarantined(session, link, rejection.problem);
+                if rights::is_about_rights(&rejection.problem) {
+                    refused.push((link, rejection.problem));
+                } else {
+                    put_quarantined(session, link, rejection.problem);
+                }
             }
             Some(WriteOutcome::Exists { .. } | WriteOutcome::Unknown { .. }) | None => {
                 session.unsettled = true
             }
         }
     }
+    rights::conclude(session, side, Verb::Delete, applied, refused);
     session.commit(&links, Vec::new()).await
 }
 

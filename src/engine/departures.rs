@@ -10,6 +10,7 @@ use super::cycle::look_at;
 use super::deleting::{Goodbyes, say_goodbye};
 use super::guard;
 use super::processing::{not_visible, put_quarantined, read};
+use super::rights::Verb;
 use super::session::{CycleError, OnSide, Session};
 use crate::core::deletion::{Ending, end};
 use crate::core::ident::{LinkId, RecordId};
@@ -96,6 +97,7 @@ pub(super) async fn take_up(
                 link.seen[target] = link.seen[target].max(Some(record.version));
                 put_quarantined(session, link, problem);
             }
+            Ending::Delete(..) if !session.rights.may_try(target, Verb::Delete, id) => {}
             Ending::Delete(link, record, entries) => {
                 journal.extend(entries);
                 goodbyes.deletions[target].insert(link.id.clone(), record);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::regression;
 use super::session::Session;
 use crate::core::definition::History;
 use crate::core::failure::Problem;
@@ -41,6 +42,9 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
         if let Some(link) = session.book.of_record(side, &record.id) {
             let older = link.seen[side].is_some_and(|seen| record.version < seen);
             if older && !planted(Bug::StaleReadingTaken) {
+                if regression::went_back(session, link, side, &record) {
+                    session.went_back[side] = true;
+                }
                 // A lagging replica's reading: what it shows was already taken into account.
                 continue;
             }

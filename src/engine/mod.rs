@@ -11,7 +11,11 @@
 //! - [`intake`]: a page of rows → links to look at, and records without a link
 //! - [`origination`]: a record without a link → its stamp's partner, its match, or a counterpart to make
 //! - [`processing`]: links to look at → observe, plan, persist, verify, send, commit
-//! - [`sending`]: persisted intents → write calls → what became of each
+//! - [`sending`]: persisted intents → write calls; [`outcomes`]: what became of each item
+//! - [`preview`]: what a changed definition would rewrite
+//! - [`rights`]: a missing right is said once, for the flow
+//! - [`invariants`]: what must hold whatever the rest does
+//! - [`regression`]: clocks and records that go back
 //! - [`settling`]: intents whose outcome is unknown
 //! - [`departures`]: what follows from a proven deletion, and only then; [`deleting`]: how it is sent; [`guard`]: what a person has to approve first
 //! - [`access`]: do we still see what we should, before anything is made or deleted
@@ -25,10 +29,15 @@ mod deleting;
 mod departures;
 mod guard;
 mod intake;
+mod invariants;
 mod origination;
+mod outcomes;
+mod preview;
 mod processing;
+mod regression;
 pub mod report;
 pub mod requests;
+mod rights;
 mod scanning;
 mod sending;
 mod session;

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::departures;
 use super::intake::Fresh;
+use super::regression;
+use super::rights::Verb;
 use super::sending::{Outgoing, send};
 use super::session::{CycleError, OnSide, Session};
 use super::settling::in_flight;
@@ -15,7 +17,7 @@ use crate::core::creation::plan_creation;
 use crate::core::failure::Problem;
 use crate::core::ident::{LinkId, RecordId, chosen_sys_id};
 use crate::core::link::{ChosenIds, JournalEntry, Link, Phase};
-use crate::core::plan::plan;
+use crate::core::plan::{LinkPlan, plan};
 use crate::core::planted::{Bug, planted};
 use crate::core::quarantine::after_failure;
 use crate::core::record::{Observation, Record};
@@ -196,7 +198,11 @@ fn plan_one(
                 return;
             }
             // An older reading than one we acted on, or none: looked at again in the next cycle.
-            Some(Observation::Present(_) | Observation::Unread) | None => {
+            unread @ (Some(Observation::Present(_) | Observation::Unread) | None) => {
+                let shown = unread.and_then(Observation::present);
+                if shown.is_some_and(|record| regression::went_back(session, &link, side, record)) {
+                    session.went_back[side] = true;
+                }
                 session.book.put(Link {
                     deferred: true,
                     ..link
@@ -221,6 +227,12 @@ fn plan_one(
                     service_now,
                 },
             );
+            let mut plan = plan;
+            for side in Side::BOTH {
+                if plan.writes[side].is_some() && !session.rights.may_try(side, Verb::Update, id) {
+                    put_off(&mut plan, side);
+                }
+            }
             journal.extend(plan.journal);
             session.header.conflicts += plan.conflicts;
             for side in Side::BOTH {
@@ -244,6 +256,14 @@ fn plan_one(
     }
 }
 
+/// What may not be written on a side now is planned again in a later cycle; the other side's write goes on. What it would
+/// overwrite is journalled already, once.
+fn put_off(plan: &mut LinkPlan, side: Side) {
+    plan.writes[side] = None;
+    plan.link.intents[side] = None;
+    plan.link.deferred = true;
+}
+
 /// A counterpart is made only while the rules let the record in.
 fn plan_counterpart(session: &mut Session<'_>, link: &Link, record: &Record, outgoing: &mut Outgoing) {
     let target = link.origin.other();
@@ -264,6 +284,13 @@ fn plan_counterpart(session: &mut Session<'_>, link: &Link, record: &Record, out
         link.in_rules[link.origin] = false;
         link.seen[link.origin] = Some(record.version);
         session.book.put(link);
+        return;
+    }
+    if !session.rights.may_try(target, Verb::Create, &link.id) {
+        session.book.put(Link {
+            deferred: true,
+            ..link.clone()
+        });
         return;
     }
     let chosen = chosen_id(session, target, &record.id);

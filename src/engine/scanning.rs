@@ -3,14 +3,14 @@
 //! The rows of a scan are counted before anything is written: when so many linked records changed at once that the
 //! guard holds them back, nothing of the scan is written, and the cursor stays where it was.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::guard;
-use super::intake::{Intake, sort};
+use super::intake::sort;
 use super::origination::resolve;
 use super::processing::{Work, process};
 use super::session::{CycleError, OnSide, Progress, Session};
+use super::{invariants, regression};
 use crate::core::compile::created_field;
 use crate::core::definition::{ExitPolicy, History};
 use crate::core::failure::Problem;
@@ -53,6 +53,11 @@ pub(super) async fn scan_side(
             progress(session);
         }
         let page = read_page(session, side, &cursor, overlap, max_age).await?;
+        if regression::check_clock(session, side, page.server_time) {
+            cursor = session.header.cursors[side].clone();
+            (began_at, waiting) = (None, Waiting::default());
+            continue;
+        }
         let began = *began_at.get_or_insert(page.server_time);
         cursor = advance(&cursor, page.records.last(), page.complete, began);
         waiting.add(session, side, page.records);
@@ -65,6 +70,7 @@ pub(super) async fn scan_side(
                 session.commit_header().await?;
             }
             waiting.flush(session, side).await?;
+            invariants::check_cursor(&session.header.cursors[side], &cursor)?;
             session.header.cursors[side] = cursor.clone();
             if page.complete {
                 session.header.initial_sync_done[side] = true;
@@ -107,10 +113,10 @@ async fn read_page(
     Ok(page)
 }
 
-/// Rows that were read and sorted, and from which nothing has followed yet.
+/// Rows that were read and counted, and from which nothing has followed yet.
 #[derive(Default)]
 struct Waiting {
-    pages: Vec<Intake>,
+    pages: Vec<Vec<Record>>,
     rows: usize,
     /// Linked records that changed, with when: of the whole scan.
     changed: Vec<(LinkId, RecordId, Instant)>,
@@ -118,30 +124,32 @@ struct Waiting {
 
 impl Waiting {
     fn add(&mut self, session: &mut Session<'_>, side: Side, records: Vec<Record>) {
-        let mut intake = sort(session, side, records);
-        for id in &intake.touched {
+        let intake = sort(session, side, records);
+        // Most rows are seen again only because scans overlap: they are not kept.
+        let mut kept = Vec::new();
+        for id in intake.touched.iter().chain(&intake.alone) {
             let record = session.book.get(id).and_then(|link| link.ids[side].clone());
             if let Some(row) = record.and_then(|id| intake.fresh.get(&id)) {
-                self.changed
-                    .push((id.clone(), row.id.clone(), row.version.modified));
+                if intake.touched.contains(id) {
+                    self.changed
+                        .push((id.clone(), row.id.clone(), row.version.modified));
+                }
+                kept.push(row.clone());
             }
         }
-        // Most rows are seen again only because scans overlap: they are not kept.
-        let wanted: BTreeSet<RecordId> = intake
-            .touched
-            .iter()
-            .chain(&intake.alone)
-            .filter_map(|id| session.book.get(id)?.ids[side].clone())
-            .collect();
-        intake.fresh.retain(|id, _| wanted.contains(id));
-        self.rows += intake.fresh.len() + intake.stamped.len() + intake.candidates.len() + intake.older.len();
-        self.pages.push(intake);
+        kept.extend(intake.stamped.into_iter().map(|(record, _)| record));
+        kept.extend(intake.candidates);
+        kept.extend(intake.older);
+        self.rows += kept.len();
+        self.pages.push(kept);
     }
 
     async fn flush(&mut self, session: &mut Session<'_>, side: Side) -> Result<(), CycleError> {
         self.rows = 0;
-        for mut intake in std::mem::take(&mut self.pages) {
+        for records in std::mem::take(&mut self.pages) {
             session.go_on()?;
+            // Sorted again: a row of an earlier page may have got its link meanwhile, and a write of it may be at work.
+            let mut intake = sort(session, side, records);
             let mut work = Work::default();
             resolve(session, side, &mut intake, &mut work).await?;
             work.links.extend(intake.touched);

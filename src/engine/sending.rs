@@ -6,17 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::intake::Fresh;
 use super::processing::put_quarantined;
-use super::session::{CycleError, OnSide, Session};
-use crate::core::creation::{Attribution, CreationPlan, complete_creation};
+use super::session::{CycleError, Session};
+use super::{access, invariants, outcomes};
+use crate::core::creation::CreationPlan;
 use crate::core::failure::Problem;
-use crate::core::ident::{LinkId, RecordId};
-use crate::core::link::{ChosenIds, IntentKind, Link};
+use crate::core::ident::LinkId;
+use crate::core::link::ChosenIds;
 use crate::core::plan::PlannedWrite;
 use crate::core::planted::{Bug, planted};
-use crate::core::settle::{Discrepancy, apply_update, compare_creation, mark_cut};
 use crate::core::side::{PerSide, Side};
-use crate::core::time::Instant;
-use crate::ports::{CreateItem, MOVED_MEANWHILE, RemoteError, RemoteErrorKind, UpdateItem, WriteOutcome};
+use crate::ports::{RemoteError, RemoteErrorKind};
 
 /// Writes whose intents are durable.
 #[derive(Debug, Default)]
@@ -26,7 +25,7 @@ pub(super) struct Outgoing {
 }
 
 /// Why a batch did not go through.
-enum Unsent {
+pub(super) enum Unsent {
     /// Nothing of it, or of what was to follow, was sent.
     Batch(CycleError),
     /// It was sent, and what became of it could not be stored.
@@ -41,16 +40,48 @@ pub(super) async fn send(
     fresh: &mut Fresh,
 ) -> Result<BTreeSet<LinkId>, CycleError> {
     let mut written = BTreeSet::new();
-    while let Some((side, batch)) = outgoing.next_batch(session) {
+    invariants::check_outgoing(session, &outgoing)?;
+    for side in Side::BOTH {
+        if !outgoing.creations[side].is_empty()
+            && let Err(error) = access::check(session, side).await
+        {
+            return Err(not_sent(session, &outgoing, error).await);
+        }
+    }
+    let mut pieces = Vec::new();
+    let mut splits_left = 0_u32;
+    loop {
+        let next = pieces.pop().or_else(|| {
+            let next = outgoing.next_batch(session);
+            splits_left = next.as_ref().map_or(0, |(_, batch)| most_splits(batch.len()));
+            next
+        });
+        let Some((side, batch)) = next else { break };
         let sent = match &batch {
-            Batch::Creations(creations) => create(session, side, creations, fresh, &mut written).await,
-            Batch::Updates(updates) => update(session, side, updates, fresh, &mut written).await,
+            Batch::Creations(creations) => {
+                outcomes::create(session, side, creations, fresh, &mut written).await
+            }
+            Batch::Updates(updates) => outcomes::update(session, side, updates, fresh, &mut written).await,
         };
         match sent {
             Ok(()) => {}
             Err(Unsent::State(error)) => return Err(error),
+            // One item may poison the whole call: halved until it is alone, and the others are sent.
+            Err(Unsent::Batch(error)) if error.may_be_about_one_item() && splits_left > 0 => {
+                splits_left -= 1;
+                match batch.halves() {
+                    Ok((first, second)) => {
+                        pieces.push((side, second));
+                        pieces.push((side, first));
+                    }
+                    Err(alone) => quarantine(session, side, &alone, error.problem()).await?,
+                }
+            }
             Err(Unsent::Batch(error)) => {
                 outgoing.put_back(side, batch);
+                for (side, piece) in pieces {
+                    outgoing.put_back(side, piece);
+                }
                 return Err(not_sent(session, &outgoing, error).await);
             }
         }
@@ -62,6 +93,63 @@ pub(super) async fn send(
 enum Batch {
     Creations(Vec<(LinkId, CreationPlan)>),
     Updates(Vec<(LinkId, PlannedWrite)>),
+}
+
+impl Batch {
+    const fn len(&self) -> usize {
+        match self {
+            Self::Creations(items) => items.len(),
+            Self::Updates(items) => items.len(),
+        }
+    }
+
+    fn links(&self) -> BTreeSet<LinkId> {
+        match self {
+            Self::Creations(items) => items.iter().map(|(id, _)| id.clone()).collect(),
+            Self::Updates(items) => items.iter().map(|(id, _)| id.clone()).collect(),
+        }
+    }
+
+    /// Two halves; a batch of one comes back as it is.
+    fn halves(self) -> Result<(Self, Self), Self> {
+        let middle = self.len() / 2;
+        if middle == 0 {
+            return Err(self);
+        }
+        Ok(match self {
+            Self::Creations(mut items) => {
+                let second = items.split_off(middle);
+                (Self::Creations(items), Self::Creations(second))
+            }
+            Self::Updates(mut items) => {
+                let second = items.split_off(middle);
+                (Self::Updates(items), Self::Updates(second))
+            }
+        })
+    }
+}
+
+/// How many calls of a batch may fail as a whole before it is not one item's fault: one item among n is alone after
+/// log2(n) halvings, and a second one may be there too.
+fn most_splits(items: usize) -> u32 {
+    2 * (usize::BITS - items.leading_zeros()) + 1
+}
+
+/// The item that poisons every call that it is in.
+async fn quarantine(
+    session: &mut Session<'_>,
+    side: Side,
+    alone: &Batch,
+    problem: Problem,
+) -> Result<(), CycleError> {
+    let links = alone.links();
+    for id in &links {
+        if let Some(mut link) = session.book.get(id).cloned() {
+            link.intents[side] = None;
+            put_quarantined(session, link, problem.clone());
+        }
+    }
+    session.commit(&links, Vec::new()).await
 }
 
 impl Outgoing {
@@ -125,203 +213,6 @@ pub(super) fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError
     })
 }
 
-async fn create(
-    session: &mut Session<'_>,
-    side: Side,
-    batch: &[(LinkId, CreationPlan)],
-    fresh: &mut Fresh,
-    written: &mut BTreeSet<LinkId>,
-) -> Result<(), Unsent> {
-    let Some(stamp_field) = session.flow.sides[side].stamp_field.clone() else {
-        return Err(Unsent::Batch(CycleError::Blocked(Problem::human(
-            "StampFieldMissing",
-            format!("the flow makes {side} records but has no stamp field there"),
-        ))));
-    };
-    let ids: Vec<LinkId> = batch.iter().map(|(id, _)| id.clone()).collect();
-    let items: Vec<CreateItem> = batch
-        .iter()
-        .map(|(_, creation)| CreateItem {
-            chosen: chosen(&creation.link, side),
-            stamp: (stamp_field.clone(), creation.stamp.to_string()),
-            fields: creation.fields.clone(),
-        })
-        .collect();
-    let sent = match permit(session, side) {
-        Ok(()) => session.parts.remotes[side]
-            .create(&session.schemas[side], &items)
-            .await
-            .on(side),
-        Err(error) => Err(error),
-    };
-    let outcomes = match sent {
-        Ok(outcomes) => outcomes,
-        Err(error) => return Err(Unsent::Batch(error)),
-    };
-    let mut journal = Vec::new();
-    let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
-    for ((id, creation), outcome) in batch.iter().zip(outcomes) {
-        let Some(link) = session.book.get(id).cloned() else {
-            continue;
-        };
-        match outcome {
-            Some(WriteOutcome::Applied {
-                id: record_id,
-                read_back,
-            }) => {
-                note_chosen(session, side, &creation.link, &record_id);
-                session.writes += 1;
-                let shown = read_back.as_ref().map(|record| (record, Attribution::Answer));
-                let (mut link, entries) = complete_creation(&session.context(), &link, &record_id, shown);
-                journal.extend(entries);
-                if let Some(record) = read_back {
-                    let differences = compare_creation(&session.flow, side, &creation.fields, &record);
-                    warn_of_changes(session, &differences, side);
-                    mark_cut(&session.flow, side, &differences, &mut link);
-                    fresh[side].insert(record.id.clone(), record);
-                }
-                session.book.put(link);
-                written.insert(id.clone());
-            }
-            Some(WriteOutcome::Exists { id: existing }) => {
-                // It had happened before. Settled by looking, as an unknown outcome is: which record it is, and what
-                // stands there, decides.
-                session.unsettled = true;
-                if let (Some(existing), mut link) = (existing, link) {
-                    if let Some(intent) = &mut link.intents[side] {
-                        intent.kind = IntentKind::Create {
-                            chosen: Some(existing),
-                        };
-                    }
-                    session.book.put(link);
-                }
-            }
-            Some(WriteOutcome::Rejected(rejection)) => {
-                let mut link = link;
-                link.intents[side] = None;
-                put_quarantined(session, link, rejection.problem);
-            }
-            // A missing outcome is an unknown one.
-            Some(WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
-        }
-    }
-    session
-        .commit(&ids.into_iter().collect(), journal)
-        .await
-        .map_err(Unsent::State)?;
-    session.commit_chosen().await.map_err(Unsent::State)
-}
-
-async fn update(
-    session: &mut Session<'_>,
-    side: Side,
-    batch: &[(LinkId, PlannedWrite)],
-    fresh: &mut Fresh,
-    written: &mut BTreeSet<LinkId>,
-) -> Result<(), Unsent> {
-    let ids: Vec<LinkId> = batch.iter().map(|(id, _)| id.clone()).collect();
-    let items: Vec<UpdateItem> = batch
-        .iter()
-        .map(|(id, write)| UpdateItem {
-            id: write.id.clone(),
-            fields: write.fields.clone(),
-            unmodified_since: looked_at(session, side, id),
-        })
-        .collect();
-    let sent = match permit(session, side) {
-        Ok(()) => session.parts.remotes[side]
-            .update(&session.schemas[side], &items)
-            .await
-            .on(side),
-        Err(error) => Err(error),
-    };
-    let outcomes = match sent {
-        Ok(outcomes) => outcomes,
-        Err(error) => return Err(Unsent::Batch(error)),
-    };
-    let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
-    for ((id, write), outcome) in batch.iter().zip(outcomes) {
-        let Some(link) = session.book.get(id).cloned() else {
-            continue;
-        };
-        // Whatever we knew of the record was before this write.
-        fresh[side].remove(&write.id);
-        match outcome {
-            Some(WriteOutcome::Applied { read_back, .. }) => {
-                session.writes += 1;
-                let (link, differences) =
-                    apply_update(&session.context(), &link, side, write, read_back.as_ref());
-                warn_of_changes(session, &differences, side);
-                let stuck = link.quarantine.is_some();
-                session.book.put(link);
-                if let Some(record) = read_back {
-                    fresh[side].insert(record.id.clone(), record);
-                }
-                if !stuck {
-                    written.insert(id.clone());
-                }
-            }
-            Some(WriteOutcome::Rejected(_)) if planted(Bug::RejectedTakenAsDone) => {
-                let (link, _) = apply_update(&session.context(), &link, side, write, None);
-                session.book.put(link);
-            }
-            Some(WriteOutcome::Rejected(rejection))
-                if rejection.problem.reason.as_str() == MOVED_MEANWHILE =>
-            {
-                // Somebody was faster than our write: it is read and planned again, in this very cycle.
-                let mut link = link;
-                link.intents[side] = None;
-                session.book.put(link);
-                written.insert(id.clone());
-            }
-            Some(WriteOutcome::Rejected(rejection)) => {
-                let mut link = link;
-                link.intents[side] = None;
-                if rejection.gone {
-                    // The next look proves it, or not.
-                    session.book.put(Link {
-                        deferred: true,
-                        ..link
-                    });
-                } else {
-                    put_quarantined(session, link, rejection.problem);
-                }
-            }
-            Some(WriteOutcome::Exists { .. }) => {
-                let mut link = link;
-                link.intents[side] = None;
-                let problem = Problem::human(
-                    "DuplicateValue",
-                    format!(
-                        "{side} refuses a value that must be unique and stands in another record; change one of them"
-                    ),
-                );
-                put_quarantined(session, link, problem);
-            }
-            Some(WriteOutcome::Unknown { .. }) | None => session.unsettled = true,
-        }
-    }
-    session
-        .commit(&ids.into_iter().collect(), Vec::new())
-        .await
-        .map_err(Unsent::State)
-}
-
-/// The moment after which the record must not have moved, for a flow whose writes are guarded.
-fn looked_at(session: &Session<'_>, side: Side, id: &LinkId) -> Option<Instant> {
-    if !session.flow.guarded_writes {
-        return None;
-    }
-    Some(session.book.get(id)?.seen[side]?.modified)
-}
-
-fn chosen(link: &Link, side: Side) -> Option<RecordId> {
-    match &link.intents[side].as_ref()?.kind {
-        IntentKind::Create { chosen } => chosen.clone(),
-        IntentKind::Update { .. } | IntentKind::Delete { .. } | IntentKind::Mark { .. } => None,
-    }
-}
-
 /// Nothing of what is left was sent. Its changes are kept, durably, for when the service or the Lease is back; an
 /// intent whose values differ from an earlier attempt's stays, since that one may have been applied.
 async fn not_sent(session: &mut Session<'_>, left: &Outgoing, error: CycleError) -> CycleError {
@@ -352,30 +243,17 @@ async fn not_sent(session: &mut Session<'_>, left: &Outgoing, error: CycleError)
     }
 }
 
-/// Learns from the first creation whether the table honours a `sys_id` that we choose.
-fn note_chosen(session: &mut Session<'_>, side: Side, link: &Link, made: &RecordId) {
-    if let Some(chosen) = chosen(link, side) {
-        let honoured = if chosen == *made {
-            ChosenIds::Honoured
-        } else {
-            ChosenIds::Ignored
-        };
-        if session.header.chosen_ids == ChosenIds::Unknown || honoured == ChosenIds::Ignored {
-            session.header.chosen_ids = honoured;
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn warn_of_changes(session: &mut Session<'_>, differences: &[Discrepancy], side: Side) {
-    for difference in differences {
-        if let Discrepancy::Changed(field) = difference {
-            session.warn(Problem::human(
-                "FieldChangedByTarget",
-                format!(
-                    "{side} stored another value in {field} than was sent (a rule or a default there decides it); what it \
-                     stored is taken as agreed"
-                ),
-            ));
+    #[test]
+    fn a_poisoned_item_is_alone_within_the_calls_that_are_allowed() {
+        for items in 1..=400_usize {
+            // The worst place: the poison is always in the half that is tried last, and fails each time.
+            let halvings = items.next_power_of_two().ilog2();
+            assert!(most_splits(items) > halvings, "{items}");
+            assert!(most_splits(items) <= 2 * halvings.max(1) + 3, "{items}");
         }
     }
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::book::Book;
+use super::invariants::violated;
+use super::regression;
 use super::requests::Requests;
+use super::rights::Rights;
 use super::tuning::Tuning;
 use super::worker::{Control, WorkerParts};
 use crate::core::compile::compile;
@@ -22,6 +25,9 @@ use crate::core::schema::ObjectSchema;
 use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
 use crate::ports::{Identity, RemoteError, RemoteErrorKind, StoreChange, StoreError};
+
+/// What two links over one record violate.
+const ONE_LINK: &str = "a record belongs to at most one link";
 
 /// Why a cycle could not be finished.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -61,6 +67,16 @@ impl CycleError {
             Self::Held(plan) => Some(plan.as_ref().clone()),
             Self::Remote { .. } | Self::Store(_) | Self::Stopped | Self::Blocked(_) => None,
         }
+    }
+
+    /// Was the call refused for what it held, so that one item may be at fault?
+    pub(super) fn may_be_about_one_item(&self) -> bool {
+        matches!(self, Self::Remote { error, .. }
+        if error.kind == RemoteErrorKind::Misconfigured
+            && matches!(
+                error.problem.reason.as_str(),
+                "RequestRefused" | "BatchRefused" | "BatchTooLarge" | "UnexpectedStatus"
+            ))
     }
 
     /// Does another process own the state by now?
@@ -122,10 +138,16 @@ pub(super) struct Session<'a> {
     pub(super) checked_at: Duration,
     /// What the last cycle noticed that needs eyes but stops nothing.
     pub(super) warnings: Vec<Problem>,
+    /// What was noticed while the session was opened.
+    pub(super) noticed_at_open: Vec<Problem>,
     /// Effective writes of this cycle, for *last sync*.
     pub(super) writes: u64,
     /// Were known records of each side seen in this cycle, before anything is made or deleted there?
     pub(super) access_checked: PerSide<bool>,
+    /// What this session has learnt about what its user may do.
+    pub(super) rights: Rights,
+    /// Was a record of this side seen in an older state than one we acted on, long after?
+    pub(super) went_back: PerSide<bool>,
     /// Was the outcome of a write of this cycle left to be found out by looking?
     pub(super) unsettled: bool,
     stored_header: Option<Header>,
@@ -163,14 +185,21 @@ impl<'a> Session<'a> {
             clock_offsets: PerSide::default(),
             checked_at: parts.clock.monotonic(),
             warnings: Vec::new(),
+            noticed_at_open: Vec::new(),
             writes: 0,
             access_checked: PerSide::default(),
+            rights: Rights::default(),
+            went_back: PerSide::default(),
             unsettled: false,
             stored_header: snapshot.header,
             control,
         };
+        if let Some(clash) = session.book.clash() {
+            return Err(violated(ONE_LINK, Some(clash)));
+        }
         session.pin(&identities)?;
         session.adopt_definition().await?;
+        session.noticed_at_open = std::mem::take(&mut session.warnings);
         Ok(session)
     }
 
@@ -185,6 +214,7 @@ impl<'a> Session<'a> {
     /// Compares one side's answer with the pinned identity, and pins it at first contact.
     pub(super) fn pin_one(&mut self, side: Side, identity: &Identity) -> Result<(), CycleError> {
         self.note_server_time(side, identity.server_time);
+        regression::check_clock(self, side, identity.server_time);
         match &self.header.identities[side] {
             Some(pinned) if *pinned != identity.id => Err(CycleError::Blocked(Problem::human(
                 "IdentityChanged",
@@ -220,6 +250,9 @@ impl<'a> Session<'a> {
         let changed_pairs = !fresh && old.pairs != self.flow.hashes.pairs;
         if changed_rules {
             self.header.cursors = PerSide::default();
+        }
+        if !fresh && old.whole != self.flow.hashes.whole {
+            self.retry_quarantined().await?;
         }
         if lost_key || changed_pairs || changed_rules {
             self.header.sweep = Some(Sweep::default());
@@ -259,6 +292,25 @@ impl<'a> Session<'a> {
         self.commit_header().await
     }
 
+    /// What was refused under another definition may pass under this one.
+    async fn retry_quarantined(&mut self) -> Result<(), CycleError> {
+        let now = self.parts.clock.now();
+        let links: Vec<Link> = self
+            .book
+            .links()
+            .filter(|link| link.quarantine.is_some())
+            .cloned()
+            .collect();
+        let ids = links.iter().map(|link| link.id.clone()).collect();
+        for mut link in links {
+            if let Some(row) = &mut link.quarantine {
+                row.retry_at = row.retry_at.min(now);
+            }
+            self.book.put(link);
+        }
+        self.commit(&ids, Vec::new()).await
+    }
+
     /// The planning context at this moment.
     pub(super) fn context(&self) -> PlanContext<'_> {
         PlanContext {
@@ -281,6 +333,9 @@ impl<'a> Session<'a> {
         links: &BTreeSet<LinkId>,
         journal: Vec<JournalEntry>,
     ) -> Result<(), CycleError> {
+        if let Some(clash) = self.book.clash() {
+            return Err(violated(ONE_LINK, Some(clash)));
+        }
         let links = self.book.unstored(links);
         if links.is_empty() && journal.is_empty() {
             return Ok(());
@@ -353,6 +408,14 @@ fn held_back(plan: &PlanSummary) -> Problem {
     let what = match plan.kind {
         GuardKind::Deletions => {
             format!("{count} of {of} pairs would end because their {side} records were deleted")
+        }
+        GuardKind::Remapped => {
+            format!("the changed definition would rewrite the {side} records of {count} of {of} pairs")
+        }
+        GuardKind::Restored => {
+            format!(
+                "{count} of {of} linked records went back to an older state on {side} (restored from a backup?)"
+            )
         }
         GuardKind::Changes => {
             format!("{count} of {of} linked records changed on {side} since the last cycle")

@@ -226,6 +226,9 @@ impl Worker {
         } else {
             FlowState::InitialSync
         };
+        if let Some(missing) = session.rights.missing() {
+            report.state = FlowState::Failing(missing.clone());
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`references`]: what is missing or wrong, and heals
 //! - [`credentials`]: Secrets that change, sessions that are shared
 //! - [`grants`]: ways to sign in whose tokens rotate, and credentials that are refused
+//! - [`commands`]: `syncflow conflicts` and `syncflow quarantine`, run with a person's kubeconfig
 //! - [`restarts`]: SIGKILL in mid-work, SIGTERM, and rest
 //! - [`lease`]: one writer
 //! - [`cluster`]: one operator for all namespaces
@@ -21,6 +22,7 @@
 )]
 
 mod cluster;
+mod commands;
 mod credentials;
 mod flows;
 mod grants;

@@ -66,6 +66,9 @@ pub struct World {
     pub events: Vec<Event>,
     pub lost_answers: u64,
     pub lost_requests: u64,
+    /// Something in front of Salesforce refuses every write whose body holds this text, and counts.
+    pub refuses: Option<String>,
+    pub refused_calls: u64,
     audited: [usize; 2],
     wake_at: Vec<i64>,
     entropy: Chance,
@@ -93,6 +96,8 @@ impl World {
             events: Vec::new(),
             lost_answers: 0,
             lost_requests: 0,
+            refuses: None,
+            refused_calls: 0,
             audited: [0, 0],
             wake_at: Vec::new(),
             entropy: Chance::new(seed ^ 0xE17),
@@ -125,7 +130,8 @@ impl World {
             .into_iter()
             .enumerate()
         {
-            let new = writes[self.audited[index]..].iter();
+            // A service that was restored from a backup has forgotten some.
+            let new = writes[self.audited[index].min(writes.len())..].iter();
             self.events.extend(new.map(|write| Event::Wrote {
                 side,
                 write: write.clone(),
@@ -160,6 +166,20 @@ impl World {
                     TransportError::NotSent("connection refused".into())
                 });
             }
+        }
+        let poison = self
+            .refuses
+            .as_deref()
+            .filter(|_| writes && side == Side::Salesforce);
+        if poison.is_some_and(|text| String::from_utf8_lossy(request.body()).contains(text)) {
+            self.refused_calls += 1;
+            let body =
+                r#"[{"errorCode":"JSON_PARSER_ERROR","message":"The HTTP entity body cannot be read"}]"#;
+            let answer = http::Response::builder()
+                .status(400)
+                .header("Content-Type", "application/json")
+                .body(Bytes::from_static(body.as_bytes()));
+            return answer.map_err(|error| TransportError::NotSent(error.to_string()));
         }
         let now = self.timestamp();
         let delivered = match side {

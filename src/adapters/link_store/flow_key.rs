@@ -46,6 +46,28 @@ impl SecretKey {
         &self.0
     }
 
+    /// The name of the Secret that holds the key of this flow.
+    #[must_use]
+    pub fn secret_name(flow: &FlowObject) -> String {
+        flow.child_name("sync-key")
+    }
+
+    /// Reads the flow's key, if it has one. Makes none. [`StoreError::Forbidden`] for whoever may not read it.
+    pub async fn find(client: &Client, flow: &FlowObject) -> Result<Option<Self>, StoreError> {
+        let name = Self::secret_name(flow);
+        let call = Call {
+            verb: "get",
+            resource: "secrets",
+            name: &name,
+        };
+        let secrets = Api::<Secret>::namespaced(client.clone(), flow.namespace());
+        let found = call.run(secrets.get_opt(&name)).await?;
+        found
+            .filter(|secret| flow.owns(secret))
+            .map(|secret| read(&name, &secret))
+            .transpose()
+    }
+
     /// Reads the flow's key, and makes one where there is none.
     ///
     /// A Secret of a deleted flow of the same name is replaced: its key belongs to state that is gone.
@@ -55,7 +77,7 @@ impl SecretKey {
         flow: &FlowObject,
         entropy: &dyn Entropy,
     ) -> Result<Self, StoreError> {
-        let name = flow.child_name("sync-key");
+        let name = Self::secret_name(flow);
         let secrets = Api::<Secret>::namespaced(client.clone(), flow.namespace());
         let call = |verb| Call {
             verb,

@@ -7,6 +7,7 @@
 //! - [`journal`]: overwritten values, encrypted
 //! - [`flow_key`]: the key that fingerprints and the journal are made under
 //! - [`flow_object`]: the names, labels and owner of all of these; `api_call`: one bounded call to the API server
+//! - [`reader`]: the same state read by a person's command, which never writes it
 //! - [`memory`]: for the simulation and for tests: the same promises, no I/O, faults on demand
 
 mod api_call;
@@ -21,3 +22,4 @@ pub mod limits;
 pub mod memory;
 pub mod paged_store;
 pub mod pages;
+pub mod reader;

@@ -92,6 +92,8 @@ fn held_plan(plan: &PlanSummary) -> HeldPlan {
         kind: match plan.kind {
             GuardKind::Deletions => HeldPlanKind::Deletions,
             GuardKind::Changes => HeldPlanKind::Changes,
+            GuardKind::Restored => HeldPlanKind::Restored,
+            GuardKind::Remapped => HeldPlanKind::Remapped,
         },
         side: plan.side.to_string(),
         records: count(plan.count),

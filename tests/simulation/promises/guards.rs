@@ -1,12 +1,12 @@
 //! Accidents that concern many records at once stop the flow before they spread, and a person decides.
 
 use serde_json::json;
-use syncflow::core::definition::{DeletePolicy, Guard};
+use syncflow::core::definition::{DeletePolicy, FlowDefinition, Guard, TruncatePolicy};
 use syncflow::core::guard::GuardKind;
 use syncflow::core::link::Phase;
 use syncflow::core::side::Side;
 
-use super::scene::Scene;
+use super::scene::{Scene, pair};
 
 const SF: Side = Side::Salesforce;
 const SN: Side = Side::ServiceNow;
@@ -258,4 +258,53 @@ fn the_first_sync_of_many_records_is_no_storm() {
     let (scene, _) = pairs(changing(1, 1), 30);
     assert_eq!(scene.report().held_plan, None);
     assert_eq!(scene.report().linked, 30);
+}
+
+#[test]
+fn a_changed_mapping_that_would_rewrite_many_records_is_shown_before_it_does() {
+    let (mut scene, cases) = pairs(changing(5, 10), 20);
+    let remap = |flow: &mut FlowDefinition| {
+        pair(flow, "Escalation__c").fields.salesforce = "Subject".parse().unwrap();
+    };
+    scene.apply(remap);
+    scene.sync();
+    let plan = scene.report().held_plan.expect("held back");
+    assert_eq!((plan.kind, plan.side, plan.count), (GuardKind::Remapped, SN, 20));
+    let incident = scene.counterpart(SF, &cases[0]).unwrap();
+    assert_eq!(scene.field(SN, &incident, "u_escalation"), "");
+    scene.approve();
+    scene.sync();
+    assert_eq!(scene.field(SN, &incident, "u_escalation"), "case 0");
+    assert_eq!(scene.report().held_plan, None);
+}
+
+#[test]
+fn a_changed_mapping_that_is_taken_back_releases_the_flow() {
+    let (mut scene, cases) = pairs(changing(5, 10), 20);
+    let escalation = |source: &'static str| {
+        move |flow: &mut FlowDefinition| {
+            let fields = flow
+                .fields
+                .iter_mut()
+                .find(|field| field.fields.service_now.as_str() == "u_escalation");
+            fields.unwrap().fields.salesforce = source.parse().unwrap();
+        }
+    };
+    scene.apply(escalation("Subject"));
+    scene.sync();
+    assert!(scene.report().held_plan.is_some());
+    scene.apply(escalation("Escalation__c"));
+    scene.sync();
+    assert_eq!(scene.report().held_plan, None);
+    let incident = scene.counterpart(SF, &cases[0]).unwrap();
+    assert_eq!(scene.field(SN, &incident, "u_escalation"), "");
+}
+
+#[test]
+fn a_changed_mapping_under_which_everything_is_equal_asks_nobody() {
+    let (mut scene, _) = pairs(changing(5, 10), 20);
+    scene.apply(|flow| pair(flow, "Subject").truncate = TruncatePolicy::Cut);
+    scene.sync();
+    assert_eq!(scene.report().held_plan, None);
+    assert_eq!(scene.report().linked, 20);
 }

@@ -323,6 +323,15 @@ impl Scene {
         world.salesforce.model.writes().len() + world.service_now.model.writes().len()
     }
 
+    /// The reason codes of what needs eyes.
+    pub fn warnings(&self) -> Vec<String> {
+        self.report()
+            .warnings
+            .iter()
+            .map(|warning| warning.reason.to_string())
+            .collect()
+    }
+
     /// How many calls of a kind were made.
     pub fn calls(&self, family: &str) -> u64 {
         let world = lock(&self.world);

@@ -14,7 +14,7 @@ use crate::api::sync_flow::HandledRequests;
 use crate::core::ident::digest_of;
 
 /// How long a request is waited for: a cycle begins at once, and may have much to read.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ pub enum ConflictsCommand {
     List(ListArgs),
     /// List conflicts that wait for a person (`conflict: {policy: Manual}`).
     Open(ListArgs),
-    /// Say which side wins the open conflicts of a record. Needs the right to patch the SyncFlow.
+    /// Say which side wins the open conflicts of a record. Needs the right to patch the `SyncFlow`.
     Resolve(ResolveArgs),
 }
 

@@ -20,7 +20,7 @@ pub enum QuarantineCommand {
     /// read the flow's ConfigMaps.
     List(ListArgs),
     /// Try records again at once. A record that is kept because it holds edits although its counterpart was deleted
-    /// (CounterpartEdited) is let go: its pair ends. Needs the right to patch the SyncFlow.
+    /// (`CounterpartEdited`) is let go: its pair ends. Needs the right to patch the `SyncFlow`.
     Release(ReleaseArgs),
 }
 

@@ -241,22 +241,8 @@ fn merge_fields(
                 }
             }
             Decision::Dispute => {
-                let (Some(salesforce), Some(service_now)) =
-                    (prints.salesforce.clone(), prints.service_now.clone())
-                else {
-                    continue;
-                };
-                let held = PerSide {
-                    salesforce,
-                    service_now,
-                };
                 let since = disputes.get(&pair.key).map_or(context.now, |known| known.since);
-                let dispute = Dispute {
-                    since,
-                    held,
-                    pick: None,
-                };
-                plan.link.disputes.insert(pair.key.clone(), dispute);
+                note_dispute(&mut plan.link, pair, prints, since);
             }
             Decision::Hold(why) => {
                 plan.link.held.insert(pair.key.clone(), Reason::new(why.reason()));
@@ -328,6 +314,21 @@ fn merge_fields(
                 fields,
             });
         }
+    }
+}
+
+/// Both sides are left as they are until a person decides, and an edit after this moment is a decision.
+fn note_dispute(link: &mut Link, pair: &FieldPair, prints: &PerSide<Option<Fingerprint>>, since: Instant) {
+    if let (Some(salesforce), Some(service_now)) = (prints.salesforce.clone(), prints.service_now.clone()) {
+        let dispute = Dispute {
+            since,
+            held: PerSide {
+                salesforce,
+                service_now,
+            },
+            pick: None,
+        };
+        link.disputes.insert(pair.key.clone(), dispute);
     }
 }
 

@@ -85,10 +85,9 @@ async fn steps(
             scan_side(session, side, (false, Duration::ZERO), progress).await?;
         }
         Some((GuardKind::Deletions, _)) => ask_the_logs(session, pace).await?,
-        // Counted anew below.
-        Some((GuardKind::Remapped, _)) => {}
         Some((GuardKind::Restored, side)) => regression::take_up(session, side).await?,
-        None => {}
+        // What a changed definition would rewrite is counted anew below.
+        Some((GuardKind::Remapped, _)) | None => {}
     }
     preview::permit_sweep(session).await?;
     departures::take_up(session, &noted_before).await?;

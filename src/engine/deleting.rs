@@ -185,7 +185,7 @@ async fn conclude(
                 }
             }
             Some(WriteOutcome::Exists { .. } | WriteOutcome::Unknown { .. }) | None => {
-                session.unsettled = true
+                session.unsettled = true;
             }
         }
     }

@@ -97,6 +97,15 @@ pub(super) fn known<'a>(
             ),
         ));
     }
+    if found.is_some_and(|found| !found.readable) {
+        problems.push(Problem::human(
+            "MissingRight",
+            format!(
+                "the {} user cannot read {}.{field} ({role}): no record shows it; give it read access to that field",
+                schema.side, schema.object
+            ),
+        ));
+    }
     found
 }
 

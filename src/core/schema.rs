@@ -25,11 +25,13 @@ pub struct ObjectSchema {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "six independent facts that the describe states one by one"
+    reason = "seven independent facts that the describe states one by one"
 )]
 pub struct FieldSchema {
     /// What it holds.
     pub kind: FieldKind,
+    /// May our user read it? False where it is known to exist and no record shows it.
+    pub readable: bool,
     /// May our user set it on a new record?
     pub createable: bool,
     /// May our user change it on an existing record?

@@ -139,6 +139,8 @@ fn schema(asked: &ObjectName, description: Description) -> Result<ObjectSchema, 
 fn field_schema(field: FieldDescription) -> FieldSchema {
     let required_on_create = field.createable && !field.nillable && !field.defaulted_on_create;
     FieldSchema {
+        // A field that the user may not read is left out of a describe.
+        readable: true,
         createable: field.createable,
         updateable: field.updateable,
         required_on_create,

@@ -1,10 +1,13 @@
 //! The wire form of the Batch API (ServiceNow docs: Batch API).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
+use super::pace::Lap;
 use super::send::Request;
 
 /// What is sent: each inner request under its place in the list as its id.
@@ -72,6 +75,20 @@ pub(super) struct Answer {
     pub(super) serviced_requests: Vec<Serviced>,
 }
 
+impl Answer {
+    /// How long the batch took: as measured, or as the platform says where that is more.
+    pub(super) fn lap(&self, items: usize, took: Duration) -> Lap {
+        let times = || self.serviced_requests.iter().map(|one| one.execution_time);
+        let told = times().fold(0_u64, u64::saturating_add);
+        Lap {
+            items,
+            took: took.max(Duration::from_millis(told)),
+            slowest: Duration::from_millis(times().max().unwrap_or_default()),
+            left: items.saturating_sub(self.serviced_requests.len()),
+        }
+    }
+}
+
 /// The answer to one inner request.
 #[derive(Deserialize)]
 pub(super) struct Serviced {
@@ -84,6 +101,9 @@ pub(super) struct Serviced {
     pub(super) body: Option<String>,
     #[serde(default)]
     headers: Vec<ResponseHeader>,
+    /// In milliseconds.
+    #[serde(default)]
+    execution_time: u64,
 }
 
 impl Serviced {

@@ -1,25 +1,38 @@
 //! Calls to one instance: where they go, how they are signed, and what a 401 leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{Either, select};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
+use super::action;
+use super::hidden::Hidden;
+use super::limits;
+use super::pace::{Load, Pace, Slots};
+use super::page_size::Reduced;
 use super::sign_in::{Pass, SignIn};
+use super::web_page;
 use crate::adapters::http::{call, failure};
+use crate::core::ident::FieldName;
 use crate::core::side::Side;
-use crate::ports::{CallPolicy, Effect, RemoteError, Transport, TransportError};
+use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportError};
 
 /// How long a read may take: the platform's own quota for REST transactions is 60 s (ServiceNow docs: Transaction
 /// quotas), and an answer that tells us so is worth waiting for.
 const READ_TIMEOUT: Duration = Duration::from_secs(70);
 
-/// How long a write may take; [`super::remote::LIMITS`] tells the engine.
+/// How long a write may take, once it is sent.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long after the engine handed it over a write may still be sent. Later, its right to write may be over.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why there is no answer to judge.
 #[derive(Debug)]
@@ -34,7 +47,21 @@ pub(super) enum CallError {
 pub(super) struct Client {
     instance: Url,
     transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
     pub(super) sign_in: SignIn,
+    slots: Slots,
+    /// The size of batches.
+    pub(super) batches: Mutex<Pace>,
+    /// How many records are written in one go where the Batch API is refused.
+    pub(super) singles: Mutex<Pace>,
+    /// The Batch API was refused.
+    pub(super) batch_refused: AtomicBool,
+    /// The reduced size of pages, by table.
+    pub(super) reduced: Mutex<BTreeMap<String, Reduced>>,
+    /// Changes that are not shown to us, by table.
+    pub(super) hidden: Mutex<BTreeMap<String, Hidden>>,
+    /// Fields, by table, that some row was seen to hold.
+    pub(super) readable: Mutex<BTreeMap<String, BTreeSet<FieldName>>>,
     /// The tables that each table extends, as far as asked for: they do not change while an instance lives.
     pub(super) chains: Mutex<BTreeMap<String, Vec<String>>>,
     /// The fields, by table, for which look-ups have been proven to be evaluated.
@@ -48,11 +75,24 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(instance: Url, transport: Arc<dyn Transport>, sign_in: SignIn) -> Self {
+    pub(super) fn new(
+        instance: Url,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        sign_in: SignIn,
+    ) -> Self {
         Self {
             instance,
             transport,
+            clock,
             sign_in,
+            slots: Slots::default(),
+            batches: Mutex::default(),
+            singles: Mutex::default(),
+            batch_refused: AtomicBool::new(false),
+            reduced: Mutex::default(),
+            hidden: Mutex::default(),
+            readable: Mutex::default(),
             chains: Mutex::default(),
             proven: Mutex::default(),
             logged: Mutex::default(),
@@ -64,6 +104,16 @@ impl Client {
     /// The host that answers, which names the instance where nothing else does.
     pub(super) fn host(&self) -> &str {
         self.instance.host_str().unwrap_or_default()
+    }
+
+    /// How many calls may be made at a time now.
+    pub(super) fn calls_at_a_time(&self) -> usize {
+        self.slots.limit()
+    }
+
+    /// The monotonic clock.
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     /// Reads a path with these parameters.
@@ -80,17 +130,40 @@ impl Client {
             effect: Effect::Read,
             timeout: READ_TIMEOUT,
         };
+        let Some(_slot) = self.slots.take().await else {
+            return Err(CallError::Before(failure::transient(
+                "Internal",
+                "no call to ServiceNow can be made any more",
+            )));
+        };
         self.signed(Method::GET, &url, policy, &Bytes::new()).await
     }
 
-    /// Sends a JSON body, once.
+    /// Sends a JSON body, once, and not later than [`SEND_WITHIN`] after `handed_over`.
     pub(super) async fn write(
         &self,
         action: &'static str,
         method: Method,
         path_and_query: &str,
         body: Bytes,
+        handed_over: Duration,
     ) -> Result<http::Response<Bytes>, CallError> {
+        let too_late = || {
+            CallError::Before(failure::throttled(
+                "Throttled",
+                "the calls of this connection that ServiceNow was still busy with left no time to send a write",
+                None,
+            ))
+        };
+        let slot = {
+            let take = pin!(self.slots.take());
+            let spent = self.clock.monotonic().saturating_sub(handed_over);
+            let left = SEND_WITHIN.checked_sub(spent).ok_or_else(too_late)?;
+            match select(take, pin!(self.clock.sleep(left))).await {
+                Either::Left((Some(slot), _)) => slot,
+                Either::Left((None, _)) | Either::Right(_) => return Err(too_late()),
+            }
+        };
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let mut url = at(&self.instance, path);
         url.set_query((!query.is_empty()).then_some(query));
@@ -99,7 +172,9 @@ impl Client {
             effect: Effect::Write,
             timeout: WRITE_TIMEOUT,
         };
-        self.signed(method, &url, policy, &body).await
+        let response = self.signed(method, &url, policy, &body).await;
+        drop(slot);
+        response
     }
 
     /// Sends the request; a 401 leads to one more sign-in and, with the new pass, one more attempt. A request that was
@@ -116,6 +191,10 @@ impl Client {
         if response.status() != StatusCode::UNAUTHORIZED {
             self.sign_in.accepted();
             return Ok(response);
+        }
+        if let Some(error) = web_page::of_another_service(self.host(), &response) {
+            // Nobody else is shown the credential twice.
+            return Err(CallError::Before(error));
         }
         let renewed = self.sign_in.renew(&pass, response.headers()).await;
         let pass = renewed.map_err(CallError::Before)?;
@@ -143,12 +222,18 @@ impl Client {
         }
         let failed = |error: TransportError| match error {
             TransportError::NotSent(_) | TransportError::Refused { .. } => {
-                CallError::Before(failure::transport(Side::ServiceNow, policy.action, &error))
+                let what = action::in_words(policy.action);
+                CallError::Before(failure::transport(Side::ServiceNow, what, &error))
             }
             TransportError::NoAnswer(_) | TransportError::TooLarge { .. } => CallError::After(error),
         };
         let request = call::request(method.clone(), url, policy, headers, body.clone()).map_err(failed)?;
-        self.transport.send(request).await.map_err(failed)
+        let began = self.clock.monotonic();
+        let sent = self.transport.send(request).await;
+        let took = self.clock.monotonic().saturating_sub(began);
+        let busy = sent.as_ref().is_ok_and(limits::slots_are_taken);
+        self.slots.learn(if busy { Load::Busy } else { Load::Took(took) });
+        sent.map_err(failed)
     }
 }
 

@@ -16,15 +16,23 @@ pub(super) fn has_choices(row: &Row) -> bool {
 /// What a dictionary row says, with the values of its list, where it has one.
 ///
 /// `mandatory` is not looked at: it is a rule for forms. What the platform enforces on a REST insert is a data policy,
-/// which shows in the refusal, with the labels of the fields.
-pub(super) fn schema(name: &str, row: &Row, choices: Option<&BTreeSet<String>>) -> FieldSchema {
+/// which shows in the refusal, with the labels of the fields. `read_only` is what an override for the table says in
+/// place of the column's own word.
+pub(super) fn schema(
+    name: &str,
+    row: &Row,
+    choices: Option<&BTreeSet<String>>,
+    read_only: Option<bool>,
+) -> FieldSchema {
     let flag = |column| row::text(row, column).and_then(|text| convert::boolean(&text)) == Some(true);
     let kind = kind(row, choices);
     let supported = !matches!(kind, FieldKind::Unsupported(_));
     // The platform keeps sys_ columns itself, and drops what is sent for read-only and calculated ones.
-    let writable = supported && !name.starts_with("sys_") && !flag("read_only") && !flag("virtual");
+    let read_only = read_only.unwrap_or_else(|| flag("read_only"));
+    let writable = supported && !name.starts_with("sys_") && !read_only && !flag("virtual");
     FieldSchema {
         kind,
+        readable: true,
         createable: writable,
         updateable: writable,
         required_on_create: false,
@@ -109,14 +117,14 @@ mod tests {
         let state = row(json!({"internal_type": "integer", "choice": "1"}));
         let offered = values(&["1", "2"]);
         assert_eq!(
-            schema("state", &state, Some(&offered)).kind,
+            schema("state", &state, Some(&offered), None).kind,
             FieldKind::Choice(ChoiceSet {
                 values: offered,
                 restricted: true
             })
         );
         assert_eq!(
-            schema("state", &state, None).kind,
+            schema("state", &state, None, None).kind,
             FieldKind::Number { scale: Some(0) }
         );
     }
@@ -126,7 +134,7 @@ mod tests {
         let row = row(json!({"internal_type": "string", "choice": "2", "max_length": "40"}));
         let offered = values(&["a"]);
         assert_eq!(
-            schema("u_hint", &row, Some(&offered)).kind,
+            schema("u_hint", &row, Some(&offered), None).kind,
             FieldKind::Text { max_length: Some(40) }
         );
     }
@@ -135,13 +143,13 @@ mod tests {
     fn a_list_of_references_is_not_guessed_at() {
         let watchers = row(json!({"internal_type": "glide_list", "reference": "sys_user"}));
         assert_eq!(
-            schema("watch_list", &watchers, None).kind,
+            schema("watch_list", &watchers, None, None).kind,
             FieldKind::Unsupported("glide_list".to_owned())
         );
         let colours = row(json!({"internal_type": "glide_list", "reference": ""}));
         let offered = values(&["red", "blue"]);
         assert!(matches!(
-            schema("u_colours", &colours, Some(&offered)).kind,
+            schema("u_colours", &colours, Some(&offered), None).kind,
             FieldKind::MultiChoice(_)
         ));
     }
@@ -149,12 +157,12 @@ mod tests {
     #[test]
     fn what_the_platform_keeps_itself_or_would_drop_is_not_writable() {
         let plain = row(json!({"internal_type": "string", "read_only": "false"}));
-        assert!(schema("short_description", &plain, None).updateable);
-        assert!(!schema("sys_created_by", &plain, None).createable);
+        assert!(schema("short_description", &plain, None, None).updateable);
+        assert!(!schema("sys_created_by", &plain, None, None).createable);
         let read_only = row(json!({"internal_type": "string", "read_only": "true"}));
-        assert!(!schema("number", &read_only, None).updateable);
+        assert!(!schema("number", &read_only, None, None).updateable);
         let journal = row(json!({"internal_type": "journal_input", "read_only": "false"}));
-        let journal = schema("work_notes", &journal, None);
+        let journal = schema("work_notes", &journal, None, None);
         assert!(!journal.createable && !journal.filterable);
         assert_eq!(journal.kind, FieldKind::Unsupported("journal_input".to_owned()));
     }
@@ -162,19 +170,19 @@ mod tests {
     #[test]
     fn a_form_rule_is_no_requirement_of_the_api() {
         let row = row(json!({"internal_type": "reference", "mandatory": "true"}));
-        assert!(!schema("caller_id", &row, None).required_on_create);
+        assert!(!schema("caller_id", &row, None, None).required_on_create);
     }
 
     #[test]
     fn the_scale_of_a_decimal_is_known_only_where_the_dictionary_says_it() {
         let bare = row(json!({"internal_type": "decimal", "attributes": ""}));
         assert_eq!(
-            schema("u_cost", &bare, None).kind,
+            schema("u_cost", &bare, None, None).kind,
             FieldKind::Number { scale: None }
         );
         let scaled = row(json!({"internal_type": "decimal", "attributes": "no_sort=true,scale=4"}));
         assert_eq!(
-            schema("u_cost", &scaled, None).kind,
+            schema("u_cost", &scaled, None, None).kind,
             FieldKind::Number { scale: Some(4) }
         );
     }

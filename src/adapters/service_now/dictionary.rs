@@ -5,6 +5,7 @@
 //! the whole chain are read, and the nearest table wins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use super::client::{Client, locked};
 use super::column;
@@ -12,7 +13,8 @@ use super::convert;
 use super::errors;
 use super::query::{Condition, Filter};
 use super::row::{self, Row, SYSTEM_FIELDS};
-use super::table::{Everything, Listing, Scan};
+use super::scan::{Everything, Scan};
+use super::table::Listing;
 use crate::adapters::http::failure;
 use crate::core::ident::{FieldName, ObjectName};
 use crate::core::schema::ObjectSchema;
@@ -20,6 +22,9 @@ use crate::core::side::Side;
 use crate::ports::{RemoteError, RemoteErrorKind};
 
 const ACTION: &str = "describe";
+
+/// The language that every instance has.
+const LANGUAGE: &str = "en";
 
 /// Rows of a page of the dictionary.
 const PAGE: usize = 1000;
@@ -114,7 +119,12 @@ impl Client {
         let chain = self.chain(object.as_str()).await?;
         let rows = self.columns(&chain).await?;
         let choices = self.choices(&chain, &rows).await?;
-        self.forget_log(object.as_str(), is_unlogged(object.as_str(), &rows));
+        let overrides = self.overrides(&chain).await?;
+        let table = object.as_str();
+        // What was learnt may have been changed in the instance meanwhile.
+        self.forget_log(table, is_unlogged(table, &rows));
+        locked(&self.hidden).remove(table);
+        self.batch_refused.store(false, Ordering::Relaxed);
         let mut fields = BTreeMap::new();
         for row in nearest_first(&chain, &rows) {
             let Some(name) = row::text(row, "element").and_then(|name| name.parse::<FieldName>().ok()) else {
@@ -124,7 +134,8 @@ impl Client {
                 continue;
             }
             let set = nearest_choices(&chain, row, &choices);
-            let schema = column::schema(name.as_str(), row, set);
+            let read_only = read_only_override(&chain, &overrides, &name);
+            let schema = column::schema(name.as_str(), row, set, read_only);
             fields.insert(name, schema);
         }
         for needed in SYSTEM_FIELDS {
@@ -144,6 +155,22 @@ impl Client {
             updateable: None,
             fields,
         })
+    }
+
+    /// What a table says otherwise about columns that it inherits (ServiceNow docs: Dictionary overrides).
+    async fn overrides(&self, chain: &[String]) -> Result<Vec<Row>, RemoteError> {
+        let scan = Scan {
+            action: ACTION,
+            table: "sys_dictionary_override",
+            filter: Filter::of(Condition::one_of("name", chain.iter().map(String::as_str))),
+            fields: &["sys_id", "name", "element", "read_only", "read_only_override"],
+        };
+        match self.everything(&scan, PAGE).await {
+            Ok(all) => Ok(all.rows),
+            // Without them a read-only column may look writable: then the answer to the first write shows that it is not.
+            Err(error) if error.kind == RemoteErrorKind::Misconfigured => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn columns(&self, chain: &[String]) -> Result<Vec<Row>, RemoteError> {
@@ -170,10 +197,26 @@ impl Client {
         if elements.is_empty() {
             return Ok(Choices::new());
         }
-        // Each language has its own set of labels over the same values.
-        let filter = Filter::of(Condition::one_of("name", tables.iter().map(String::as_str)))
-            .and(&Condition::one_of("element", elements.iter().map(String::as_str)))
-            .and(&Condition::is("language", "en"));
+        // Each language has its own set of labels over the same values; where a column has none in English, any will do.
+        let mut choices = self.choices_in(&tables, &elements, Some(LANGUAGE)).await?;
+        elements.retain(|element| !choices.keys().any(|(_, listed)| listed == element));
+        if !elements.is_empty() {
+            choices.extend(self.choices_in(&tables, &elements, None).await?);
+        }
+        Ok(choices)
+    }
+
+    async fn choices_in(
+        &self,
+        tables: &BTreeSet<String>,
+        elements: &BTreeSet<String>,
+        language: Option<&str>,
+    ) -> Result<Choices, RemoteError> {
+        let mut filter = Filter::of(Condition::one_of("name", tables.iter().map(String::as_str)))
+            .and(&Condition::one_of("element", elements.iter().map(String::as_str)));
+        if let Some(language) = language {
+            filter = filter.and(&Condition::is("language", language));
+        }
         let fields = ["sys_id", "name", "element", "value", "inactive"];
         let scan = Scan {
             action: ACTION,
@@ -233,6 +276,15 @@ fn nearest_first<'a>(chain: &'a [String], rows: &'a [Row]) -> impl Iterator<Item
         rows.iter()
             .filter(move |row| row::text(row, "name").as_deref() == Some(table))
     })
+}
+
+/// Whether the nearest override of a column makes it read-only, or writable though its table says otherwise.
+fn read_only_override(chain: &[String], overrides: &[Row], element: &FieldName) -> Option<bool> {
+    let flag = |row: &Row, column| row::text(row, column).and_then(|text| convert::boolean(&text));
+    nearest_first(chain, overrides)
+        .filter(|row| row::text(row, "element").as_deref() == Some(element.as_str()))
+        .find(|row| flag(row, "read_only_override") == Some(true))
+        .and_then(|row| flag(row, "read_only"))
 }
 
 /// The table (when the dictionary names one) and column that a choice column takes its values from.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::limits;
 use super::row::MissingSystemField;
 use crate::adapters::http::call::{self, BodyFault};
 use crate::adapters::http::failure::{self, misconfigured};
@@ -50,14 +51,17 @@ pub(super) fn vendor_error(body: &[u8]) -> Option<VendorError> {
 
 /// What a refused read of a table means; `secret` names our account.
 pub(super) fn refused_read(
-    action: &str,
+    what: &str,
     table: &str,
     secret: &str,
     response: &http::Response<Bytes>,
 ) -> RemoteError {
     let status = response.status();
+    if let Some(throttled) = limits::throttled(what, response) {
+        return throttled;
+    }
     let Some(error) = vendor_error(response.body()) else {
-        return foreign_page(action, response);
+        return foreign_page(what, response);
     };
     match status {
         StatusCode::BAD_REQUEST if error.says("Invalid table") => unknown_table(table),
@@ -82,23 +86,23 @@ pub(super) fn refused_read(
                 status.as_u16()
             ),
         ),
-        _ => failure::status(Side::ServiceNow, action, response),
+        _ => failure::status(Side::ServiceNow, what, response),
     }
 }
 
 /// A refusal that does not come from ServiceNow's API.
-pub(super) fn foreign_page(action: &str, response: &http::Response<Bytes>) -> RemoteError {
+pub(super) fn foreign_page(what: &str, response: &http::Response<Bytes>) -> RemoteError {
     let status = response.status();
     match status {
         StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => misconfigured(
             "UnexpectedPage",
             format!(
-                "the instance answered {action} with HTTP {} and no error of its API. Check instanceUrl, a proxy in \
+                "the instance answered {what} with HTTP {} and no error of its API. Check instanceUrl, a proxy in \
                  between, and IP Address Access Control in ServiceNow.",
                 status.as_u16()
             ),
         ),
-        _ => failure::status(Side::ServiceNow, action, response),
+        _ => failure::status(Side::ServiceNow, what, response),
     }
 }
 
@@ -109,6 +113,18 @@ pub(super) fn unknown_table(table: &str) -> RemoteError {
         format!(
             "ServiceNow has no table {table}. Use the table's name, not its label, as shown in System Definition > \
              Tables."
+        ),
+    )
+}
+
+/// A field that no row shows, though it was asked for: a field that our user may not read is left out of the row, key
+/// and all (ServiceNow docs: REST API).
+pub(super) fn hidden_field(table: &str, field: &str, secret: &str) -> RemoteError {
+    misconfigured(
+        "MissingRight",
+        format!(
+            "the account in {secret} cannot read {table}.{field}: no record shows it. Give it read access to that field \
+             (System Security > Access Control, a rule of type record and operation read on {table}.{field})."
         ),
     )
 }
@@ -183,17 +199,17 @@ pub(super) fn missing_header(header: &str) -> RemoteError {
 }
 
 /// HTTP 202: queued behind other requests of a session, and never carried out (ServiceNow KB3047080).
-pub(super) fn not_executed(action: &str) -> RemoteError {
+pub(super) fn not_executed(what: &str) -> RemoteError {
     failure::transient(
         "NotExecuted",
-        format!("ServiceNow answered {action} with HTTP 202: it did not carry the request out"),
+        format!("ServiceNow answered {what} with HTTP 202: it did not carry the request out"),
     )
 }
 
 /// A list that the platform broke off, even at its smallest size.
-pub(super) fn broken_list(action: &str, table: &str, fault: Option<BodyFault>) -> RemoteError {
+pub(super) fn broken_list(what: &str, table: &str, fault: Option<BodyFault>) -> RemoteError {
     match fault {
-        Some(fault) => failure::body(Side::ServiceNow, action, StatusCode::OK, fault),
+        Some(fault) => failure::body(Side::ServiceNow, what, StatusCode::OK, fault),
         None => failure::transient(
             "ExecutionTimeExceeded",
             format!("ServiceNow broke off a list of {table}: its maximum execution time was exceeded"),

@@ -3,10 +3,12 @@
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::action;
 use super::client::{CallError, Client};
 use super::errors;
 use super::row::{self, Row};
 use super::table::server_time;
+use super::web_page;
 use crate::adapters::http::{call, failure};
 use crate::core::side::Side;
 use crate::ports::{Identity, RemoteError};
@@ -20,6 +22,7 @@ impl Client {
     /// The property `instance_id`; where it has no value, `instance_name`; where our account may read neither, the
     /// host, which names the instance as well as long as nobody moves the address to another one.
     pub(super) async fn instance(&self) -> Result<Identity, RemoteError> {
+        let what = action::in_words(ACTION);
         let parameters = [
             ("sysparm_query", "nameINinstance_id,instance_name"),
             ("sysparm_fields", "name,value"),
@@ -32,21 +35,26 @@ impl Client {
         {
             Ok(response) => response,
             Err(CallError::Before(error)) => return Err(error),
-            Err(CallError::After(error)) => return Err(failure::transport(Side::ServiceNow, ACTION, &error)),
+            Err(CallError::After(error)) => return Err(failure::transport(Side::ServiceNow, what, &error)),
         };
         let status = response.status();
+        let elsewhere = web_page::of_the_instance(self.host(), response.body())
+            .or_else(|| web_page::of_another_service(self.host(), &response));
+        if let Some(error) = elsewhere {
+            return Err(error);
+        }
         let rows = match status {
             StatusCode::OK => {
                 call::json::<Properties>(response.body())
-                    .map_err(|fault| failure::body(Side::ServiceNow, ACTION, status, fault))?
+                    .map_err(|fault| failure::body(Side::ServiceNow, what, status, fault))?
                     .result
             }
-            StatusCode::ACCEPTED => return Err(errors::not_executed(ACTION)),
+            StatusCode::ACCEPTED => return Err(errors::not_executed(what)),
             // The account is known: it may only not read properties.
             StatusCode::FORBIDDEN if errors::vendor_error(response.body()).is_some() => Vec::new(),
             _ => {
                 return Err(errors::refused_read(
-                    ACTION,
+                    what,
                     "sys_properties",
                     self.sign_in.secret(),
                     &response,

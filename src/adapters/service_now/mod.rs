@@ -16,6 +16,7 @@
 //! take out of a page, conditions and orders that are dropped, times read in another zone, HTTP 202 for *not done*,
 //! lists that break off behind HTTP 200.
 
+mod action;
 mod batch;
 mod client;
 mod column;
@@ -23,19 +24,26 @@ mod convert;
 mod deletion_log;
 mod dictionary;
 mod errors;
+mod hidden;
 mod identity;
+mod judge;
+mod limits;
+mod pace;
+mod page_size;
 mod probe;
 mod query;
 mod read;
 mod refusal;
 mod remote;
 mod row;
+mod scan;
 mod send;
 mod sign_in;
 mod table;
 #[cfg(test)]
 mod tests;
 mod token;
+mod web_page;
 mod write;
 
 pub use remote::{LIMITS, ServiceNow, ServiceNowConfig};

@@ -4,12 +4,16 @@
 //! its date returns the whole table (ServiceNow docs: Query ACLs, `query_range`); and a literal that is read in another
 //! time zone shifts every window. Both are found out here, once per describe, and not from missing records.
 
+use std::collections::BTreeSet;
+
 use super::client::{Client, locked};
 use super::errors;
 use super::query::{Condition, Filter, Order};
-use super::row;
+use super::row::{self, Row};
 use super::table::Listing;
 use crate::adapters::http::failure;
+use crate::core::ident::FieldName;
+use crate::core::schema::{FieldKind, FieldSchema, ObjectSchema};
 use crate::core::time::Instant;
 use crate::ports::RemoteError;
 
@@ -17,6 +21,12 @@ const ACTION: &str = "probe";
 
 /// 3000-01-01T00:00:00Z: no record is from later.
 const NEVER: Instant = Instant::from_seconds(32_503_680_000);
+
+/// So many of the newest rows are looked at: what an access control hides in all of them, it hides.
+const SAMPLE: usize = 10;
+
+/// Bytes of field names in one question, well below what an address may have.
+const LONGEST_FIELDS: usize = 4_000;
 
 /// How often the newest record is read again because somebody changed it meanwhile.
 const UTC_ATTEMPTS: u32 = 3;
@@ -89,21 +99,102 @@ impl Client {
         Ok(found.total.max(found.rows.len()))
     }
 
+    /// Looks at the newest rows: do times in queries mean what they mean in answers, and which fields may our user read?
+    /// A field that none of them shows is marked as not readable; where no row is shown, nothing is proven.
+    pub(super) async fn probe_rows(&self, schema: &mut ObjectSchema) -> Result<(), RemoteError> {
+        let table = schema.object.to_string();
+        let supported = |field: &FieldSchema| !matches!(field.kind, FieldKind::Unsupported(_));
+        let names: Vec<String> = schema
+            .fields
+            .iter()
+            .filter(|(_, field)| supported(field))
+            .map(|(name, _)| name.to_string())
+            .collect();
+        let parts = parts(&names);
+        let mut seen = BTreeSet::new();
+        let mut rows = self
+            .probe_utc(&table, parts.first().map_or(&[], Vec::as_slice))
+            .await?;
+        for part in parts.iter().skip(1) {
+            rows.extend(self.newest(&table, part).await?);
+        }
+        for row in &rows {
+            seen.extend(row.keys().filter_map(|name| name.parse::<FieldName>().ok()));
+        }
+        if !rows.is_empty() {
+            for (name, field) in &mut schema.fields {
+                field.readable = !supported(field) || seen.contains(name);
+            }
+        }
+        locked(&self.readable).insert(table, seen);
+        Ok(())
+    }
+
+    /// Proves that our user may read these fields, of which a page of changes showed none: some rows may hide a field
+    /// that others show.
+    pub(super) async fn prove_readable(
+        &self,
+        schema: &ObjectSchema,
+        fields: &[FieldName],
+        rows: &[Row],
+    ) -> Result<(), RemoteError> {
+        let table = schema.object.as_str();
+        let supported = |name: &FieldName| {
+            let field = schema.fields.get(name);
+            field.is_some_and(|field| !matches!(field.kind, FieldKind::Unsupported(_)))
+        };
+        let lacking: Vec<&str> = {
+            let readable = locked(&self.readable);
+            let known = |name: &FieldName| readable.get(table).is_some_and(|seen| seen.contains(name));
+            fields
+                .iter()
+                .filter(|name| supported(name) && !known(name))
+                .map(FieldName::as_str)
+                .filter(|name| rows.iter().all(|row| !row.contains_key(*name)))
+                .collect()
+        };
+        if rows.is_empty() || lacking.is_empty() {
+            return Ok(());
+        }
+        let newest = self.newest(table, &lacking).await?;
+        for name in lacking {
+            if !newest.iter().any(|row| row.contains_key(name)) {
+                if newest.is_empty() {
+                    continue;
+                }
+                return Err(errors::hidden_field(table, name, self.sign_in.secret()));
+            }
+            if let Ok(field) = name.parse() {
+                locked(&self.readable)
+                    .entry(table.to_owned())
+                    .or_default()
+                    .insert(field);
+            }
+        }
+        Ok(())
+    }
+
+    async fn newest(&self, table: &str, fields: &[&str]) -> Result<Vec<Row>, RemoteError> {
+        let mut asked = vec!["sys_id", "sys_updated_on"];
+        asked.extend(fields);
+        let newest = Listing {
+            action: ACTION,
+            table,
+            filter: Filter::everything(),
+            order: &[Order::Descending("sys_updated_on")],
+            fields: &asked,
+        };
+        Ok(self.list(&newest, SAMPLE, 0).await?.rows)
+    }
+
     /// Proves that a datetime in a query means the same as one in an answer: the newest record is asked for by the
-    /// very time that it shows.
-    pub(super) async fn probe_utc(&self, table: &str) -> Result<(), RemoteError> {
+    /// very time that it shows. Returns the rows looked at, with these fields.
+    async fn probe_utc(&self, table: &str, fields: &[&str]) -> Result<Vec<Row>, RemoteError> {
         for _ in 0..UTC_ATTEMPTS {
-            let newest = Listing {
-                action: ACTION,
-                table,
-                filter: Filter::everything(),
-                order: &[Order::Descending("sys_updated_on")],
-                fields: &["sys_id", "sys_updated_on"],
-            };
-            let found = self.list(&newest, 1, 0).await?;
-            let Some(row) = found.rows.first() else {
+            let newest = self.newest(table, fields).await?;
+            let Some(row) = newest.first() else {
                 // No record, or none that we may see: nothing to compare with yet.
-                return Ok(());
+                return Ok(newest);
             };
             let secret = self.sign_in.secret();
             let missing = |missing| errors::missing_system_field(table, secret, missing);
@@ -114,7 +205,7 @@ impl Client {
             let same =
                 Filter::of(Condition::is("sys_id", id.as_str())).and(&Condition::at("sys_updated_on", shown));
             if self.count(table, same).await? > 0 {
-                return Ok(());
+                return Ok(newest);
             }
         }
         Err(failure::misconfigured(
@@ -126,4 +217,21 @@ impl Client {
             ),
         ))
     }
+}
+
+/// The names in parts that one question holds.
+fn parts(names: &[String]) -> Vec<Vec<&str>> {
+    let mut parts: Vec<Vec<&str>> = vec![Vec::new()];
+    let mut size = 0;
+    for name in names {
+        size += name.len() + 1;
+        if size > LONGEST_FIELDS {
+            parts.push(Vec::new());
+            size = name.len() + 1;
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(name.as_str());
+        }
+    }
+    parts
 }

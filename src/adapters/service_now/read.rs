@@ -11,7 +11,7 @@ use super::convert;
 use super::errors;
 use super::query::{Condition, Filter, Question, questions};
 use super::row::{self, Row, SYSTEM_FIELDS};
-use super::table::{Position, Scan, UPDATED};
+use super::scan::{Position, Scan, UPDATED};
 use crate::adapters::http::failure;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::planted::{Bug, planted};
@@ -55,6 +55,8 @@ impl Client {
         let records = self.records(&query.schema, &page.rows)?;
         if !planted(Bug::FilterTrusted) {
             Self::check_changes(table, query, &records)?;
+            self.prove_readable(&query.schema, &query.fields, &page.rows)
+                .await?;
         }
         Ok(ChangePage {
             records,

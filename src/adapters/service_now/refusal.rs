@@ -116,10 +116,14 @@ fn data_policy(table: &str, words: &str) -> Problem {
     let words = words.trim();
     let message = if let Some((_, labels)) = words.split_once("fields are mandatory:") {
         format!(
-            "a data policy of {table} requires a value in: {}. Map these fields, or give them a value in onCreate.",
+            "a data policy of {table} requires a value in: {}. Map these fields (they are sent in the same write), or give \
+             them a value in onCreate.",
             label_list(labels)
         )
-    } else if let Some(label) = words.strip_suffix("is read only") {
+    } else if let Some(label) = words
+        .strip_suffix("is read only")
+        .or_else(|| Some(words.split_once("fields are read only:")?.1))
+    {
         format!(
             "a data policy of {table} makes {} read-only for this record. Map it towards Salesforce only, or change \
              the policy (System Policy > Rules > Data Policies).",

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use url::Url;
 
-use super::client::{self, Client, WRITE_TIMEOUT};
+use super::client::{self, Client, SEND_WITHIN, WRITE_TIMEOUT};
+use super::pace::{FIRST, MOST_CALLS};
 use super::sign_in::SignIn;
 use crate::adapters::credential::{CredentialSource, ServiceNowCredential};
 use crate::adapters::refused::RefusalRest;
@@ -26,15 +27,17 @@ use crate::ports::{
 ///
 /// - `page`: a list of 1000 rows stays well within the 60 s quota of REST transactions
 /// - `read_ids`: 100 ids make a query string of some 3500 bytes; past 10 000 instances answer with an HTML page
-/// - `write_batch`: the Batch API has 30 s for all its items, and one insert with its rules takes up to a second
-/// - `write_timeout`, `longest_transaction`: the quota after which the platform cancels a REST transaction is 60 s
-///   (ServiceNow docs: Transaction quotas)
+/// - `write_batch`: where a connection begins; it then follows what the instance is seen to take, see
+///   [`Remote::limits`] of [`ServiceNow`]
+/// - `write_timeout`: the time until a write is sent, and the time it may take
+/// - `longest_transaction`: the quota after which the platform cancels a REST transaction is 60 s (ServiceNow docs:
+///   Transaction quotas)
 pub const LIMITS: RemoteLimits = RemoteLimits {
     page: 1000,
     read_ids: 100,
-    write_batch: 20,
+    write_batch: FIRST * MOST_CALLS,
     bulk_create: None,
-    write_timeout: WRITE_TIMEOUT,
+    write_timeout: WRITE_TIMEOUT.saturating_add(SEND_WITHIN),
     longest_transaction: Duration::from_mins(1),
 };
 
@@ -59,9 +62,9 @@ impl ServiceNow {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let token_url = client::at(&config.instance_url, "/oauth_token.do");
-        let sign_in = SignIn::new(token_url, credential, Arc::clone(&transport), clock);
+        let sign_in = SignIn::new(token_url, credential, Arc::clone(&transport), Arc::clone(&clock));
         Self {
-            client: Client::new(config.instance_url, transport, sign_in),
+            client: Client::new(config.instance_url, transport, clock, sign_in),
         }
     }
 
@@ -80,9 +83,9 @@ impl Remote for ServiceNow {
     }
 
     async fn describe(&self, object: &ObjectName) -> Result<ObjectSchema, RemoteError> {
-        let schema = self.client.dictionary(object).await?;
+        let mut schema = self.client.dictionary(object).await?;
         self.client.probe_filters(object.as_str()).await?;
-        self.client.probe_utc(object.as_str()).await?;
+        self.client.probe_rows(&mut schema).await?;
         Ok(schema)
     }
 
@@ -137,7 +140,11 @@ impl Remote for ServiceNow {
         self.client.deletions_since(schema, since).await
     }
 
+    /// [`LIMITS`], with as many items of a write as the instance is seen to carry out in good time.
     fn limits(&self) -> RemoteLimits {
-        LIMITS
+        RemoteLimits {
+            write_batch: self.client.write_batch(),
+            ..LIMITS
+        }
     }
 }

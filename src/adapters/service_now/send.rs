@@ -5,26 +5,31 @@
 //! and dropped, says the vendor, but we have only its word), a 5xx, a page, an answer that breaks off, and unserviced
 //! items too, since one of them may have been cut off in its middle.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
 use http::header::LOCATION;
 use http::{Method, StatusCode};
-use serde::Deserialize;
-use serde_json::Value as Json;
 
+use super::action;
 use super::batch::{Answer, Batch};
-use super::client::{CallError, Client};
+use super::client::{CallError, Client, locked};
 use super::errors;
-use super::refusal::{self, Refusal, Verb};
-use super::row::{self, Row};
+use super::judge::{Standing, Verdict, made, seen, standing, standing_of_batch, unknown};
+use super::limits;
+use super::pace::Lap;
+use super::refusal::Verb;
 use crate::adapters::http::{call, failure};
-use crate::core::failure::Problem;
+use crate::core::failure::{FailureClass, Problem};
 use crate::core::ident::RecordId;
 use crate::core::planted::{Bug, planted};
 use crate::core::schema::ObjectSchema;
 use crate::core::side::Side;
 use crate::ports::{Rejection, RemoteError, RemoteErrorKind, WriteOutcome};
+
+const BATCH: &str = "/api/now/v1/batch";
 
 /// One write, ready to be sent.
 pub(super) struct Request {
@@ -37,22 +42,6 @@ pub(super) struct Request {
     pub(super) target: Option<RecordId>,
 }
 
-/// What became of one write, before anything is looked up.
-pub(super) enum Verdict {
-    /// As it stands.
-    Settled(WriteOutcome),
-    /// The database refused a new record: who has its id or stamp must be looked up.
-    PerhapsExists,
-    /// The record to delete was not found: whether it was deleted or is hidden must be looked up.
-    NotFound(Rejection),
-}
-
-fn unknown(detail: impl Into<String>) -> Verdict {
-    Verdict::Settled(WriteOutcome::Unknown {
-        detail: detail.into(),
-    })
-}
-
 impl Client {
     /// Sends these writes, once. One verdict each, in their order. An error means that nothing was sent.
     pub(super) async fn send(
@@ -61,10 +50,78 @@ impl Client {
         schema: &ObjectSchema,
         requests: Vec<Request>,
     ) -> Result<Vec<Verdict>, RemoteError> {
-        match <[Request; 1]>::try_from(requests) {
-            Ok([request]) => Ok(vec![self.send_one(verb, schema, request).await?]),
-            Err(requests) if requests.is_empty() => Ok(Vec::new()),
-            Err(requests) => self.send_batch(verb, schema, &requests).await,
+        let handed_over = self.monotonic();
+        if requests.len() <= 1 || self.batch_refused.load(Ordering::Relaxed) {
+            return self.send_singly(verb, schema, &requests, handed_over).await;
+        }
+        let size = locked(&self.batches).size();
+        let mut calls = Vec::new();
+        for batch in requests.chunks(size) {
+            calls.push(self.send_batch(verb, schema, batch, handed_over));
+        }
+        let sent: Vec<_> = stream::iter(calls)
+            .buffered(self.calls_at_a_time())
+            .collect()
+            .await;
+        if sent.iter().all(|sent| matches!(sent, Err(Unsent::NoBatches))) {
+            self.note_no_batches(schema);
+            return self.send_singly(verb, schema, &requests, handed_over).await;
+        }
+        let failed = |unsent: Unsent| match unsent {
+            Unsent::Because(error) => error,
+            Unsent::NoBatches => batch_refused(self.sign_in.secret(), StatusCode::FORBIDDEN),
+        };
+        let sent = sent.into_iter().map(|sent| sent.map_err(failed));
+        in_order(requests.chunks(size).map(<[Request]>::len).zip(sent))
+    }
+
+    /// One call for each write: for a single one, and where the Batch API is refused.
+    async fn send_singly(
+        &self,
+        verb: Verb,
+        schema: &ObjectSchema,
+        requests: &[Request],
+        handed_over: Duration,
+    ) -> Result<Vec<Verdict>, RemoteError> {
+        let began = self.monotonic();
+        let mut calls = Vec::new();
+        for request in requests {
+            calls.push(self.send_one(verb, schema, request, handed_over));
+        }
+        let sent: Vec<_> = stream::iter(calls)
+            .buffered(self.calls_at_a_time())
+            .collect()
+            .await;
+        if requests.len() > 1 {
+            let left = sent.iter().filter(|sent| sent.is_err()).count();
+            locked(&self.singles).learn(Lap {
+                items: requests.len(),
+                took: self.monotonic().saturating_sub(began),
+                slowest: Duration::ZERO,
+                left,
+            });
+        }
+        let sent = sent.into_iter().map(|sent| sent.map(|verdict| vec![verdict]));
+        in_order(std::iter::repeat(1).zip(sent))
+    }
+
+    /// How many items the engine should hand over for one write.
+    pub(super) fn write_batch(&self) -> usize {
+        if self.batch_refused.load(Ordering::Relaxed) {
+            locked(&self.singles).size()
+        } else {
+            locked(&self.batches).size() * self.calls_at_a_time()
+        }
+    }
+
+    fn note_no_batches(&self, schema: &ObjectSchema) {
+        if !self.batch_refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                table = schema.object.as_str(),
+                reason = "BatchRefused",
+                "ServiceNow refuses the Batch API to this account: records are written one by one, which is slower. Let \
+                 REST API access policies allow /api/now/v1/batch"
+            );
         }
     }
 
@@ -72,15 +129,19 @@ impl Client {
         &self,
         verb: Verb,
         schema: &ObjectSchema,
-        request: Request,
+        request: &Request,
+        handed_over: Duration,
     ) -> Result<Verdict, RemoteError> {
         let action = match verb {
             Verb::Create => "create",
             Verb::Update => "update",
             Verb::Delete => "delete",
         };
-        let body = Bytes::from(request.body);
-        let sent = self.write(action, request.method, &request.path, body).await;
+        let what = action::of_table(action, schema.object.as_str());
+        let body = Bytes::from(request.body.clone());
+        let sent = self
+            .write(action, request.method.clone(), &request.path, body, handed_over)
+            .await;
         let response = match sent {
             Ok(response) => response,
             Err(CallError::Before(error)) => return Err(error),
@@ -93,19 +154,19 @@ impl Client {
             return Ok(Verdict::Settled(WriteOutcome::Applied { id, read_back: None }));
         }
         match standing(verb, &response) {
-            Standing::NotCarriedOut => Err(failure::status(Side::ServiceNow, action, &response)),
+            Standing::NotCarriedOut => Err(not_carried_out(&what, &response)),
             Standing::Uncertain => Ok(unknown(seen(response.status()))),
             Standing::Judge
                 if errors::vendor_error(response.body()).is_none() && !response.status().is_success() =>
             {
-                Err(errors::foreign_page(action, &response))
+                Err(errors::foreign_page(&what, &response))
             }
             Standing::Judge => {
                 let location = response
                     .headers()
                     .get(LOCATION)
                     .and_then(|value| value.to_str().ok());
-                let known = request.target.or_else(|| made(location?));
+                let known = request.target.clone().or_else(|| made(location?));
                 Ok(self.judge_write(verb, schema, response.status(), response.body(), known))
             }
         }
@@ -116,7 +177,8 @@ impl Client {
         verb: Verb,
         schema: &ObjectSchema,
         requests: &[Request],
-    ) -> Result<Vec<Verdict>, RemoteError> {
+        handed_over: Duration,
+    ) -> Result<Vec<Verdict>, Unsent> {
         let action = match verb {
             Verb::Create => "batch_create",
             Verb::Update => "batch_update",
@@ -124,30 +186,46 @@ impl Client {
         };
         let batch = Batch::of(requests);
         let body = serde_json::to_vec(&batch).map_err(|error| {
-            failure::transient("Internal", format!("a batch could not be written: {error}"))
+            let why = format!("a batch could not be written: {error}");
+            Unsent::Because(failure::transient("Internal", why))
         })?;
+        let what = action::of_table(action, schema.object.as_str());
         let all_unknown = |detail: String| {
             requests
                 .iter()
                 .map(|_| unknown(detail.clone()))
                 .collect::<Vec<_>>()
         };
+        let began = self.monotonic();
         let sent = self
-            .write(action, Method::POST, "/api/now/v1/batch", Bytes::from(body))
+            .write(action, Method::POST, BATCH, Bytes::from(body), handed_over)
             .await;
+        let took = self.monotonic().saturating_sub(began);
         let response = match sent {
             Ok(response) => response,
-            Err(CallError::Before(error)) => return Err(error),
+            Err(CallError::Before(error)) => return Err(Unsent::Because(error)),
             Err(CallError::After(error)) => return Ok(all_unknown(error.to_string())),
         };
         match standing_of_batch(&response) {
-            Standing::NotCarriedOut => return Err(failure::status(Side::ServiceNow, action, &response)),
-            Standing::Uncertain => return Ok(all_unknown(seen(response.status()))),
+            Standing::NotCarriedOut => {
+                if limits::slots_are_taken(&response) {
+                    locked(&self.batches).slow_down();
+                }
+                return Err(Unsent::Because(not_carried_out(&what, &response)));
+            }
+            Standing::Uncertain => {
+                // Perhaps it was cut off because it took too long.
+                locked(&self.batches).slow_down();
+                return Ok(all_unknown(seen(response.status())));
+            }
+            Standing::Judge if matches!(response.status(), StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
+                return Err(Unsent::NoBatches);
+            }
             Standing::Judge if !response.status().is_success() => {
-                return Err(match errors::vendor_error(response.body()) {
+                return Err(Unsent::Because(match errors::vendor_error(response.body()) {
                     Some(_) => batch_refused(self.sign_in.secret(), response.status()),
-                    None => errors::foreign_page(action, &response),
-                });
+                    None => errors::foreign_page(&what, &response),
+                }));
             }
             Standing::Judge => {}
         }
@@ -155,136 +233,64 @@ impl Client {
             Ok(answer) => answer,
             Err(fault) => return Ok(all_unknown(format!("HTTP 200 and {fault}"))),
         };
+        locked(&self.batches).learn(answer.lap(requests.len(), took));
         Ok(requests
             .iter()
             .enumerate()
             .map(|(index, request)| self.judge_inner(verb, schema, request, &index.to_string(), &answer))
             .collect())
     }
+}
 
-    fn judge_inner(
-        &self,
-        verb: Verb,
-        schema: &ObjectSchema,
-        request: &Request,
-        id: &str,
-        answer: &Answer,
-    ) -> Verdict {
-        let Some(serviced) = answer.serviced_requests.iter().find(|inner| inner.id == id) else {
-            return unknown("the batch ended before this item was answered");
-        };
-        let Ok(status) = StatusCode::from_u16(serviced.status_code) else {
-            return unknown("an item of the batch without a status");
-        };
-        let Ok(body) = STANDARD.decode(serviced.body.as_deref().unwrap_or_default()) else {
-            return unknown("an item of the batch whose body is not base64");
-        };
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Verdict::Settled(WriteOutcome::Rejected(Rejection {
-                problem: Problem::transient("Throttled", "ServiceNow refused this item: too many requests"),
-                gone: false,
-            }));
+/// Why nothing of a batch was carried out.
+enum Unsent {
+    Because(RemoteError),
+    /// The Batch API itself is refused to us: there are other ways.
+    NoBatches,
+}
+
+/// What became of all items, where some calls did not reach the service and others did. An error only where none did.
+fn in_order(
+    calls: impl IntoIterator<Item = (usize, Result<Vec<Verdict>, RemoteError>)>,
+) -> Result<Vec<Verdict>, RemoteError> {
+    let mut verdicts = Vec::new();
+    let mut first_error = None;
+    let mut any_sent = false;
+    for (items, sent) in calls {
+        match sent {
+            Ok(settled) => {
+                any_sent = true;
+                verdicts.extend(settled);
+            }
+            Err(error) => {
+                verdicts.extend((0..items).map(|_| not_sent(&error)));
+                first_error.get_or_insert(error);
+            }
         }
-        if !settled(verb, status) {
-            return unknown(seen(status));
-        }
-        let known = request
-            .target
-            .clone()
-            .or_else(|| made(serviced.header("location")?));
-        self.judge_write(verb, schema, status, &body, known)
     }
-
-    /// One write by its status and body: applied, refused, or unknown. The answer shows nothing of a record that our
-    /// user may write and not read; then `known` tells which it is.
-    fn judge_write(
-        &self,
-        verb: Verb,
-        schema: &ObjectSchema,
-        status: StatusCode,
-        body: &[u8],
-        known: Option<RecordId>,
-    ) -> Verdict {
-        if !status.is_success() {
-            let error = errors::vendor_error(body).unwrap_or_default();
-            let table = schema.object.as_str();
-            return match refusal::refusal(verb, table, self.sign_in.secret(), status, &error) {
-                Refusal::Rejected(rejection) if verb == Verb::Delete && status == StatusCode::NOT_FOUND => {
-                    Verdict::NotFound(rejection)
-                }
-                Refusal::Rejected(rejection) => Verdict::Settled(WriteOutcome::Rejected(rejection)),
-                Refusal::PerhapsExists => Verdict::PerhapsExists,
-            };
-        }
-        if verb == Verb::Delete {
-            return match known {
-                Some(id) => Verdict::Settled(WriteOutcome::Applied { id, read_back: None }),
-                None => unknown(seen(status)),
-            };
-        }
-        let row = match call::json::<WriteAnswer>(body) {
-            Ok(WriteAnswer {
-                result: Some(row),
-                error: None,
-            }) => row,
-            Ok(_) => return unknown(format!("HTTP {} and an error", status.as_u16())),
-            Err(fault) => return unknown(format!("HTTP {} and {fault}", status.as_u16())),
-        };
-        match row::id(&row).ok().or(known) {
-            Some(id) => Verdict::Settled(WriteOutcome::Applied {
-                id,
-                read_back: row::record(schema, &row).ok(),
-            }),
-            None => unknown(format!("HTTP {} and a record without sys_id", status.as_u16())),
-        }
+    match first_error {
+        Some(error) if !any_sent => Err(error),
+        _ => Ok(verdicts),
     }
 }
 
-/// The id of a new record, from the address that the answer gives it.
-fn made(location: &str) -> Option<RecordId> {
-    let path = location.split(['?', '#']).next()?;
-    RecordId::parse(Side::ServiceNow, path.rsplit('/').next()?).ok()
+/// An item whose call was not carried out, beside others that were. It is sent again later, whoever must act meanwhile:
+/// the next call tells that for all.
+fn not_sent(error: &RemoteError) -> Verdict {
+    let Problem { reason, message, .. } = error.problem.clone();
+    Verdict::Settled(WriteOutcome::Rejected(Rejection {
+        problem: Problem {
+            class: FailureClass::Transient,
+            reason,
+            message,
+        },
+        gone: false,
+    }))
 }
 
-/// What the status of a whole answer says about whether the request was carried out.
-enum Standing {
-    /// It was not: too many requests, a redirect.
-    NotCarriedOut,
-    /// It may have been.
-    Uncertain,
-    /// The body says.
-    Judge,
-}
-
-fn standing(verb: Verb, response: &http::Response<Bytes>) -> Standing {
-    let status = response.status();
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_redirection() {
-        Standing::NotCarriedOut
-    } else if settled(verb, status) {
-        Standing::Judge
-    } else {
-        Standing::Uncertain
-    }
-}
-
-/// The same for a batch, which is answered as a creation is, whatever is in it.
-fn standing_of_batch(response: &http::Response<Bytes>) -> Standing {
-    standing(Verb::Create, response)
-}
-
-/// A status after which nothing is still going on: done, or refused.
-fn settled(verb: Verb, status: StatusCode) -> bool {
-    match status {
-        StatusCode::OK | StatusCode::CREATED => true,
-        // Only a deletion has nothing to show.
-        StatusCode::NO_CONTENT => verb == Verb::Delete,
-        StatusCode::REQUEST_TIMEOUT => false,
-        _ => status.is_client_error(),
-    }
-}
-
-fn seen(status: StatusCode) -> String {
-    format!("HTTP {}", status.as_u16())
+/// A request that was answered before anything was done.
+fn not_carried_out(what: &str, response: &http::Response<Bytes>) -> RemoteError {
+    limits::throttled(what, response).unwrap_or_else(|| failure::status(Side::ServiceNow, what, response))
 }
 
 fn batch_refused(secret: &str, status: StatusCode) -> RemoteError {
@@ -300,12 +306,4 @@ fn batch_refused(secret: &str, status: StatusCode) -> RemoteError {
         kind: RemoteErrorKind::Misconfigured,
         retry_after: None,
     }
-}
-
-#[derive(Deserialize)]
-struct WriteAnswer {
-    #[serde(default)]
-    result: Option<Row>,
-    #[serde(default)]
-    error: Option<Json>,
 }

@@ -7,11 +7,12 @@ use serde_json::{Map, Value as Json};
 
 use super::client::Client;
 use super::convert;
+use super::judge::Verdict;
 use super::query::{Condition, Filter, Question, questions};
 use super::refusal::{self, Verb};
 use super::row;
-use super::send::{Request, Verdict};
-use super::table::Scan;
+use super::scan::Scan;
+use super::send::Request;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::schema::ObjectSchema;
 use crate::core::value::Value;

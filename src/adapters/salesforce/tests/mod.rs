@@ -102,6 +102,7 @@ fn id(number: u32) -> RecordId {
 fn schema() -> ObjectSchema {
     let plain = |kind| FieldSchema {
         kind,
+        readable: true,
         createable: true,
         updateable: true,
         required_on_create: false,

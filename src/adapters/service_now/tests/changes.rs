@@ -5,9 +5,9 @@ use crate::core::value::Value;
 use crate::ports::{ChangePage, ChangeQuery, Remote, RemoteError, RemoteErrorKind};
 
 /// 2026-11-22T10:00:00Z.
-const TEN: Instant = Instant::from_seconds(1_795_341_600);
+pub(super) const TEN: Instant = Instant::from_seconds(1_795_341_600);
 
-fn query(after: Option<(Instant, Option<RecordId>)>, limit: usize) -> ChangeQuery {
+pub(super) fn query(after: Option<(Instant, Option<RecordId>)>, limit: usize) -> ChangeQuery {
     ChangeQuery {
         schema: schema(),
         fields: vec![name("short_description"), name("correlation_id")],
@@ -22,7 +22,7 @@ async fn changes(bench: &Bench, limit: usize) -> Result<ChangePage, RemoteError>
     bench.service_now.read_changes(&query(None, limit)).await
 }
 
-fn truncated() -> Answer {
+pub(super) fn truncated() -> Answer {
     let body = r#"{"result":[{"sys_id":"1"},"error":{"message":"Transaction cancelled: maximum execution time exceeded"#;
     Ok(answer(200, body))
 }
@@ -55,7 +55,9 @@ async fn one_query_asks_for_what_is_after_the_cursor_within_the_second_and_beyon
 async fn a_field_that_the_row_lacks_stays_absent_and_is_not_null() {
     let mut with_empty = row(1, "00:01");
     with_empty["correlation_id"] = json!("");
-    let bench = bench([listed(2, &[with_empty, row(2, "00:02")])]);
+    let mut lacking = row(2, "00:02");
+    lacking.as_object_mut().unwrap().remove("correlation_id");
+    let bench = bench([listed(2, &[with_empty, lacking])]);
     let page = changes(&bench, 10).await.unwrap();
     assert_eq!(page.records[0].value(&name("correlation_id")), Some(&Value::Null));
     assert!(!page.records[1].fields.contains_key(&name("correlation_id")));
@@ -228,7 +230,7 @@ async fn failures_are_told_apart_by_who_must_act() {
         (
             Ok(answer(200, "<html>hibernating</html>")),
             RemoteErrorKind::Transient,
-            "HtmlAnswer",
+            "InstanceHibernating",
         ),
         (
             Ok(answer(503, "<html>")),

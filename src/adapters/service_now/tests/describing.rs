@@ -16,7 +16,14 @@ async fn times_in_queries_that_mean_something_else_are_found_out_before_the_firs
         column(3, "sys_created_on", "glide_date_time"),
         column(4, "sys_mod_count", "integer"),
     ];
-    let described = || [listed(1, std::slice::from_ref(&table)), listed(4, &columns)];
+    let described = || {
+        [
+            listed(1, std::slice::from_ref(&table)),
+            listed(4, &columns),
+            // No override.
+            listed(0, &[]),
+        ]
+    };
     let filters_work = || {
         [
             listed(0, &[]),

@@ -10,6 +10,8 @@ mod deleting;
 mod describing;
 mod grants;
 mod looking_up;
+mod pacing;
+mod remembering;
 mod signing_in;
 mod writing;
 
@@ -124,6 +126,7 @@ fn id(number: u32) -> RecordId {
 fn schema() -> ObjectSchema {
     let field = |kind| FieldSchema {
         kind,
+        readable: true,
         createable: true,
         updateable: true,
         required_on_create: false,
@@ -154,6 +157,7 @@ fn row(number: u32, minute_second: &str) -> Json {
         "sys_created_on": "2026-11-22 09:00:00",
         "sys_mod_count": "3",
         "short_description": "printer on fire",
+        "correlation_id": "",
     })
 }
 

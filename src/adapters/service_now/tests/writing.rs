@@ -7,7 +7,7 @@ use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{CallPolicy, CreateItem, Effect, Remote, RemoteErrorKind, UpdateItem, WriteOutcome};
 
-fn new_record(number: u32) -> CreateItem {
+pub(super) fn new_record(number: u32) -> CreateItem {
     CreateItem {
         chosen: Some(id(number)),
         stamp: (name("correlation_id"), format!("salesforce:{number}")),
@@ -20,7 +20,7 @@ fn new_record(number: u32) -> CreateItem {
     }
 }
 
-fn change(number: u32) -> UpdateItem {
+pub(super) fn change(number: u32) -> UpdateItem {
     UpdateItem {
         id: id(number),
         fields: [(name("short_description"), Value::Null)].into(),
@@ -33,7 +33,7 @@ fn created(number: u32) -> Answer {
 }
 
 /// The answer to a batch: for each item, by its place, a status and a body.
-fn batch(items: &[(usize, u16, Json)], unserviced: &[&str]) -> Answer {
+pub(super) fn batch(items: &[(usize, u16, Json)], unserviced: &[&str]) -> Answer {
     let serviced: Vec<Json> = items
         .iter()
         .map(|(place, status, body)| {
@@ -46,7 +46,7 @@ fn batch(items: &[(usize, u16, Json)], unserviced: &[&str]) -> Answer {
     ok(&json!({"batch_request_id": "1", "serviced_requests": serviced, "unserviced_requests": unserviced}))
 }
 
-fn error_body(detail: &str) -> Json {
+pub(super) fn error_body(detail: &str) -> Json {
     json!({"error": {"message": "Operation Failed", "detail": detail}, "status": "failure"})
 }
 
@@ -166,20 +166,14 @@ async fn an_error_of_the_whole_call_means_that_nothing_was_sent_or_taken() {
             kind,
             "{answer:?}"
         );
-        let error = bench([answer])
+        // Where it is the Batch API that is refused, each record is tried by itself.
+        let error = bench([answer.clone(), answer.clone(), answer])
             .service_now
             .update(&schema(), &[change(1), change(2)])
             .await
             .unwrap_err();
         assert_eq!(error.kind, kind);
     }
-    let denied = refused(403, "User Not Authorized", "Failed API level ACL Validation");
-    let error = bench([denied])
-        .service_now
-        .update(&schema(), &[change(1), change(2)])
-        .await
-        .unwrap_err();
-    assert_eq!(error.problem.reason.as_str(), "BatchRefused");
 }
 
 #[tokio::test]
@@ -195,11 +189,10 @@ async fn each_item_of_a_batch_has_its_own_outcome_in_the_order_asked() {
             (1, 403, error_body(policy)),
             (0, 200, json!({"result": row(1, "00:09")})),
             (4, 429, error_body("")),
-            (5, 500, json!({})),
         ],
         &["3"],
     )]);
-    let items: Vec<UpdateItem> = (1..=6).map(change).collect();
+    let items: Vec<UpdateItem> = (1..=5).map(change).collect();
     let outcomes = bench.service_now.update(&schema(), &items).await.unwrap();
     assert!(matches!(&outcomes[0], WriteOutcome::Applied { id: made, read_back: Some(_) } if *made == id(1)));
     let rejected = |place: usize| match &outcomes[place] {
@@ -214,7 +207,6 @@ async fn each_item_of_a_batch_has_its_own_outcome_in_the_order_asked() {
         "unserviced may have been cut off in its middle"
     );
     assert_eq!(rejected(4).problem.class, FailureClass::Transient);
-    assert!(matches!(outcomes[5], WriteOutcome::Unknown { .. }));
 
     let request = &bench.script.requests()[0];
     assert_eq!(request.uri().path(), "/api/now/v1/batch");

@@ -185,7 +185,7 @@ async fn a_service_that_answers_nonsense_is_told_and_another_flow_goes_on() {
     world.flow_is("elsewhere", "True/Synced").await;
 
     for (effect, reason) in [
-        (Effect::HtmlPage, "False/HtmlAnswer"),
+        (Effect::HtmlPage, "False/InstanceHibernating"),
         (status(503), "False/ServiceUnavailable"),
     ] {
         world

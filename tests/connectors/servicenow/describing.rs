@@ -49,6 +49,43 @@ async fn a_table_has_its_own_columns_and_those_it_inherits_with_the_nearest_choi
 }
 
 #[tokio::test]
+async fn an_override_for_the_table_goes_before_what_the_parent_says_of_a_column() {
+    let bench = Bench::open().await;
+    bench.model(|model| {
+        assert!(model.override_column("incident", "contact_type", |column| column.read_only = true));
+        assert!(model.override_column("incident", "short_description", |column| column.mandatory = true));
+    });
+    let schema = bench.schema().await;
+    assert!(!schema.fields[&name("contact_type")].updateable);
+    assert!(!schema.fields[&name("contact_type")].createable);
+    assert!(schema.fields[&name("short_description")].updateable);
+    let task = bench
+        .service_now
+        .describe(&"task".parse().unwrap())
+        .await
+        .unwrap();
+    assert!(
+        task.fields[&name("contact_type")].updateable,
+        "the parent keeps its own"
+    );
+}
+
+#[tokio::test]
+async fn choices_without_an_english_label_count_all_the_same() {
+    let bench = Bench::open().await;
+    bench.model(|model| {
+        model.define_table(Table::base("u_ticket", "Ticket").columns([Column::choice("u_farbe")]));
+        model.define_choice(Choice::new("u_ticket", "u_farbe", "red", "Red", 1).language("de", "Rot"));
+    });
+    let schema = bench
+        .service_now
+        .describe(&"u_ticket".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(choices(&schema, "u_farbe"), ["red"]);
+}
+
+#[tokio::test]
 async fn a_custom_table_is_described_like_any_other_without_what_is_no_longer_offered() {
     let bench = Bench::open().await;
     bench.model(|model| {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use syncflow::core::record::{DeletionProof, FieldContent, Observation};
 use syncflow::ports::RemoteErrorKind;
-use syncflow_simulators::service_now::{Acl, Grant, InvalidQuery, Operation, RateLimit};
+use syncflow_simulators::service_now::{Acl, Availability, Grant, InvalidQuery, Operation, RateLimit};
 
 use super::*;
 
@@ -37,14 +37,11 @@ async fn every_row_of_one_second_is_read_once_whatever_the_page_size() {
 async fn values_come_in_their_kinds_and_an_unreadable_field_is_absent() {
     let bench = Bench::open().await;
     bench.model(|model| {
-        let admins = Grant::Role("admin".to_owned());
-        model.add_acl(Acl::field(
-            "incident",
-            "short_description",
-            Operation::Read,
-            admins,
-        ));
+        let itil = Grant::Role("itil".to_owned());
+        let rule = Acl::field("incident", "short_description", Operation::Read, itil);
+        model.add_acl(rule.when("state=1"));
     });
+    bench.seed(-30, &[("short_description", "shown"), ("state", "1")]);
     let fields = [
         ("short_description", "x"),
         ("state", "2"),
@@ -63,6 +60,106 @@ async fn values_come_in_their_kinds_and_an_unreadable_field_is_absent() {
     );
     assert_eq!(shown(record, "due_date"), "2026-12-24T18:30:00Z");
     assert_eq!(record.changed_at, Instant::from_seconds(START - 60));
+}
+
+#[tokio::test]
+async fn a_field_that_no_record_shows_is_named_in_the_description_and_stops_a_read() {
+    let bench = Bench::open().await;
+    bench.model(|model| {
+        let admins = Grant::Role("admin".to_owned());
+        for field in ["short_description", "description"] {
+            model.add_acl(Acl::field("incident", field, Operation::Read, admins.clone()));
+        }
+    });
+    let empty = bench.schema().await;
+    let readable = |schema: &ObjectSchema, field: &str| schema.fields[&name(field)].readable;
+    assert!(readable(&empty, "description"), "no record, no proof");
+    bench.seed(-60, &[("short_description", "x"), ("description", "y")]);
+    let error = bench.scan(&empty, 10).await.unwrap_err();
+    assert_eq!(error.problem.reason.as_str(), "MissingRight");
+    assert!(
+        error.problem.message.contains("incident.short_description"),
+        "{}",
+        error.problem.message
+    );
+    let schema = bench.schema().await;
+    for (field, expected) in [
+        ("short_description", false),
+        ("description", false),
+        ("state", true),
+    ] {
+        assert_eq!(readable(&schema, field), expected, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_behind_hidden_changes_stays_one_call_however_many_they_become() {
+    let bench = Bench::open().await;
+    bench.model(only_network);
+    let shown = bench.seed(-5000, &[("category", "network")]);
+    let schema = bench.schema().await;
+    let floor = Some((Instant::from_seconds(START - 5010), None));
+    for round in 0..4 {
+        for second in 0..40 {
+            bench.seed(round * 1000 + second - 4000, &[("category", "database")]);
+        }
+        bench.pass(1000);
+        // The engine's cursor stays at the last row that it was shown.
+        let mut after = floor.clone();
+        let mut hidden = 0;
+        let before = bench.calls("servicenow.list");
+        loop {
+            let page = bench
+                .service_now
+                .read_changes(&query(&schema, after.clone(), 10))
+                .await
+                .unwrap();
+            hidden += page.hidden_rows;
+            if let Some(last) = page.records.last() {
+                assert_eq!(last.id, shown);
+                after = Some((last.version.modified, Some(last.id.clone())));
+            }
+            if page.complete {
+                break;
+            }
+        }
+        assert!(hidden >= 40, "told in each round");
+        let calls = bench.calls("servicenow.list") - before;
+        assert!(calls <= 6, "round {round}: {calls} calls");
+    }
+    // Once they are shown, they are found, though not before the table is described again.
+    bench.model(|model| {
+        model.remove_acls("task", None, Operation::Read);
+        let itil = Grant::Role("itil".to_owned());
+        model.add_acl(Acl::row("task", Operation::Read, itil));
+    });
+    let schema = bench.schema().await;
+    let after = Some((Instant::from_seconds(START - 4500), None));
+    let page = bench
+        .service_now
+        .read_changes(&query(&schema, after, 1000))
+        .await
+        .unwrap();
+    assert_eq!(page.records.len(), 160);
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_there_says_why() {
+    for (availability, reason) in [
+        (Availability::Hibernating, "InstanceHibernating"),
+        (Availability::Maintenance, "InstanceMaintenance"),
+    ] {
+        let bench = Bench::open().await;
+        let schema = bench.schema().await;
+        bench.switch(|switches| switches.availability = availability);
+        for error in [
+            bench.service_now.identity().await.unwrap_err(),
+            bench.scan(&schema, 10).await.unwrap_err(),
+        ] {
+            assert_eq!(error.problem.reason.as_str(), reason);
+            assert_eq!(error.kind, RemoteErrorKind::Transient);
+        }
+    }
 }
 
 #[tokio::test]
@@ -168,7 +265,7 @@ async fn what_may_pass_is_tried_again_and_what_stays_is_classified() {
     }
     for (effect, reason) in [
         (Effect::Accepted202, "NotExecuted"),
-        (Effect::HtmlPage, "HtmlAnswer"),
+        (Effect::HtmlPage, "InstanceHibernating"),
     ] {
         bench.fault("servicenow.list", effect);
         let error = bench.scan(&schema, 10).await.unwrap_err();

@@ -1,4 +1,5 @@
 use syncflow::ports::RemoteErrorKind;
+use syncflow_simulators::CannedAnswer;
 use syncflow_simulators::service_now::{Acl, BusinessRule, ChosenSysId, Grant, Operation, RateLimit};
 
 use super::*;
@@ -278,4 +279,81 @@ async fn text_survives_the_way_there_and_back() {
         !shown(applied(&outcomes[0]), "description").contains('\u{1f525}'),
         "what was lost is shown"
     );
+}
+
+#[tokio::test]
+async fn batches_follow_the_time_that_items_take() {
+    let bench = Bench::open().await;
+    let schema = bench.schema().await;
+    let begun = bench.service_now.limits().write_batch;
+    let items: Vec<CreateItem> = (1..=10).map(|number| new_record(number, &[])).collect();
+    bench.create(&schema, &items).await;
+    assert!(bench.service_now.limits().write_batch > begun, "they were quick");
+    bench.switch(|switches| switches.batch_inner_millis = 5_000);
+    let items: Vec<CreateItem> = (11..=15).map(|number| new_record(number, &[])).collect();
+    let outcomes = bench.create(&schema, &items).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, WriteOutcome::Applied { .. }))
+    );
+    let limits = bench.service_now.limits();
+    assert!(
+        limits.write_batch <= 6,
+        "three of five seconds each, two calls: {limits:?}"
+    );
+    assert_eq!(bench.incidents(), 15);
+}
+
+#[tokio::test]
+async fn an_account_without_the_batch_api_writes_one_by_one() {
+    let bench = Bench::open().await;
+    let schema = bench.schema().await;
+    let body = r#"{"error":{"message":"User Not Authorized","detail":"Failed API level ACL Validation"},"status":"failure"}"#;
+    let refusal = CannedAnswer {
+        status: 403,
+        body: body.to_owned(),
+        headers: Vec::new(),
+    };
+    bench.fault("servicenow.batch", Effect::StatusBefore(refusal));
+    for first in [1, 4] {
+        let items: Vec<CreateItem> = (first..first + 3).map(|number| new_record(number, &[])).collect();
+        let outcomes = bench.create(&schema, &items).await;
+        for (item, outcome) in items.iter().zip(&outcomes) {
+            assert_eq!(Some(&applied(outcome).id), item.chosen.as_ref());
+        }
+    }
+    assert_eq!(bench.calls("servicenow.batch"), 1, "not asked again");
+    bench.schema().await;
+    bench
+        .create(&schema, &[new_record(7, &[]), new_record(8, &[])])
+        .await;
+    assert_eq!(bench.calls("servicenow.batch"), 2, "tried again after a while");
+    assert_eq!(bench.incidents(), 8);
+}
+
+#[tokio::test]
+async fn what_a_closed_record_needs_goes_in_one_write_and_what_lacks_is_named() {
+    let bench = Bench::open().await;
+    let record = bench.seed(-60, &[("state", "2")]);
+    let schema = bench.schema().await;
+    let lacking = bench.update(&schema, &[change(&record, &[("state", "6")])]).await;
+    let WriteOutcome::Rejected(rejection) = &lacking[0] else {
+        panic!("{lacking:?}")
+    };
+    assert_eq!(rejection.problem.reason.as_str(), "DataPolicy");
+    for label in ["Resolution code", "Close notes"] {
+        assert!(
+            rejection.problem.message.contains(label),
+            "{}",
+            rejection.problem.message
+        );
+    }
+    let code = match &schema.fields[&name("close_code")].kind {
+        syncflow::core::schema::FieldKind::Choice(set) => set.values.first().cloned().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let whole = [("state", "6"), ("close_code", &code), ("close_notes", "done")];
+    let resolved = bench.update(&schema, &[change(&record, &whole)]).await;
+    assert_eq!(shown(applied(&resolved[0]), "state"), "6");
 }

@@ -23,12 +23,13 @@ use syncflow_simulators::front::Front;
 use syncflow_simulators::salesforce::{
     CLIENT_ID, CLIENT_SECRET, Field, FieldType, PicklistValue, Salesforce as Model,
 };
-use syncflow_simulators::{Admin, Effect, Fault, Simulator};
+use syncflow_simulators::{Admin, Effect, Fault, Fields, Simulator};
 use url::Url;
 
 use crate::stack::{self, StillClock};
 
 mod budget;
+mod bulk;
 mod delete;
 mod faults;
 mod grants;
@@ -114,12 +115,15 @@ impl Org {
         credential: SalesforceCredential,
         configured: impl FnOnce(SalesforceConfig) -> SalesforceConfig,
     ) -> Self {
-        let front = Front::start(Simulator::new(model()), Arc::new(|| NOW))
+        let (transport, clock) = stack::whole();
+        // Time passes at the org when it passes here.
+        let passing = clock.clone();
+        let now = move || NOW + SignedDuration::try_from(passing.monotonic()).unwrap();
+        let front = Front::start(Simulator::new(model()), Arc::new(now))
             .await
             .unwrap();
         let secret = Arc::new(Secret(Mutex::new(credential), AtomicBool::default()));
         let usage = Arc::new(Usage::default());
-        let (transport, clock) = stack::whole();
         let config = configured(SalesforceConfig::new(
             Url::parse(front.base_url()).unwrap(),
             secret.clone(),

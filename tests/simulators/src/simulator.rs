@@ -201,7 +201,7 @@ mod tests {
         let mut seen = |effect| {
             simulator.faults.add(Fault::once("", effect));
             let answer = simulator.deliver(&versions, START).answer();
-            answer.map(|answer| answer.into_body())
+            answer.map(http::Response::into_body)
         };
         let honest = seen(Effect::Delay { millis: 5 }).unwrap();
         assert_eq!(seen(Effect::EndlessBody), None);

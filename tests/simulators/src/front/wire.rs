@@ -146,7 +146,6 @@ impl Body for Wire {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let some = |data: Bytes| (!data.is_empty()).then(|| Ok(Frame::data(data)));
         match &mut *self {
-            Self::Whole(body) => Poll::Ready(some(std::mem::take(body))),
             Self::Claimed { body, sent: false } if body.is_empty() => {
                 self.set(Self::Claimed {
                     body: Bytes::new(),
@@ -155,11 +154,12 @@ impl Body for Wire {
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            Self::Claimed { body, .. } => Poll::Ready(some(std::mem::take(body))),
             Self::Endless(first) if first.is_empty() => {
                 Poll::Ready(some(Bytes::from_static(&[b' '; 16 << 10])))
             }
-            Self::Endless(first) => Poll::Ready(some(std::mem::take(first))),
+            Self::Whole(body) | Self::Claimed { body, .. } | Self::Endless(body) => {
+                Poll::Ready(some(std::mem::take(body)))
+            }
             Self::Dripping { rest, .. } if rest.is_empty() => Poll::Ready(None),
             Self::Dripping { rest, every, wait } => {
                 let sleep = wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(*every)));

@@ -187,3 +187,74 @@ fn writable<'a>(session: &'a Session<'_>, side: Side) -> impl Iterator<Item = &'
         .filter(move |pair| pair.direction.writes(side))
         .map(move |pair| &pair.fields[side])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::core::fingerprint::Fingerprinter;
+    use crate::core::ident::{FieldKey, RecordId};
+    use crate::core::link::{IntendedField, Intent};
+    use crate::core::record::Version;
+    use crate::core::side::PerSide;
+    use crate::core::time::Instant;
+    use crate::core::value::Value;
+
+    fn said(error: Result<(), CycleError>) -> String {
+        let problem = error.unwrap_err().problem();
+        assert_eq!(problem.reason.as_str(), "InvariantViolated");
+        problem.message
+    }
+
+    #[test]
+    fn a_base_that_moves_without_a_write_is_caught() {
+        let id = RecordId::parse(Side::Salesforce, "500000000000001AAA").unwrap();
+        let prints = Fingerprinter::new(&[1; 32]);
+        let keys = ["a", "b"].map(|name| FieldKey::of(&"A__c".parse().unwrap(), &name.parse().unwrap()));
+        let print = |text: &str| prints.of("500", &keys[0], Side::Salesforce, &Value::text(text));
+        let mut before = Link::begin(Side::Salesforce, &id);
+        before.intents.service_now = Some(Intent {
+            kind: IntentKind::Update {
+                pre_version: Version {
+                    modified: Instant::EPOCH,
+                    mod_count: 0,
+                },
+            },
+            prepared_at: Instant::EPOCH,
+            fields: BTreeMap::from([(
+                keys[0].clone(),
+                IntendedField {
+                    sent: print("sent"),
+                    before: None,
+                    from: print("sent"),
+                    restated: false,
+                },
+            )]),
+        });
+        let mut after = before.clone();
+        after
+            .bases
+            .insert(keys[0].clone(), PerSide::from_fn(|_| print("sent")));
+        assert!(check_bases(Side::ServiceNow, &before, &after).is_ok());
+        after
+            .bases
+            .insert(keys[1].clone(), PerSide::from_fn(|_| print("not sent")));
+        let message = said(check_bases(Side::ServiceNow, &before, &after));
+        assert!(
+            message.contains("a base moves only") && message.contains(before.id.as_str()),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_cursor_that_goes_back_is_caught() {
+        let at = |seconds| Cursor {
+            floor: Some(Instant::from_seconds(seconds)),
+            scan: None,
+        };
+        assert!(check_cursor(&at(10), &at(10)).is_ok());
+        assert!(check_cursor(&Cursor::default(), &at(10)).is_ok());
+        assert!(said(check_cursor(&at(10), &at(9))).contains("cursor"));
+    }
+}

@@ -155,3 +155,36 @@ fn at_rest_nothing_is_written_anywhere() {
     scene.run_minutes(120);
     assert_eq!((scene.writes(), scene.store.writes()), before);
 }
+
+/// A person edits the case at one moment of the flow's own write to it. Which values there were, and which are kept.
+fn squeezed_in(guarded: bool, moment: u32) -> Option<bool> {
+    let (mut scene, case, incident) = linked(Scene::with(|flow| flow.guarded_writes = guarded));
+    scene.edit(SN, &incident, json!({"short_description": "from the incident"}));
+    while scene.links()[0].intents[SF].is_none() {
+        scene.step(1);
+        scene.skip_sleep();
+    }
+    scene.step(moment);
+    if scene.field(SF, &case, "Subject") == "from the incident" {
+        return None;
+    }
+    scene.edit(SF, &case, json!({"Subject": "squeezed in"}));
+    scene.run_minutes(20);
+    let kept = scene.field(SF, &case, "Subject") == "squeezed in"
+        || scene.journal().iter().any(|(lost, _)| lost == "squeezed in");
+    Some(kept)
+}
+
+#[test]
+fn with_guarded_writes_no_edit_is_overwritten_unseen_at_any_moment_before_the_write() {
+    let outcomes =
+        |guarded| -> Vec<bool> { (0..80).map_while(|moment| squeezed_in(guarded, moment)).collect() };
+    let guarded = outcomes(true);
+    assert!(guarded.len() > 3, "{guarded:?}");
+    assert!(guarded.iter().all(|kept| *kept), "{guarded:?}");
+    let plain = outcomes(false);
+    assert!(
+        plain.iter().any(|kept| !*kept),
+        "without them there is such a moment: {plain:?}"
+    );
+}

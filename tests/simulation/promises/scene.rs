@@ -86,6 +86,14 @@ impl Scene {
         }
     }
 
+    /// Lets time pass until a process that sleeps wakes.
+    pub fn skip_sleep(&mut self) {
+        let mut world = lock(&self.world);
+        if let Some(wake) = world.next_wake() {
+            world.now = wake.max(world.now);
+        }
+    }
+
     fn process(&mut self) -> &mut Process {
         self.process.get_or_insert_with(|| {
             let process = Process::start(

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::planted::{Bug, planted};
 use super::time::Instant;
 
 /// The window over which calls are metered.
@@ -161,6 +162,9 @@ impl Budget {
 
     /// May a call go that takes at most so many `attempts`?
     pub fn admit(&mut self, purpose: Purpose, attempts: u64, now: Moment) -> Admission {
+        if planted(Bug::BudgetIgnored) {
+            return self.granted(purpose, attempts, now);
+        }
         if purpose == Purpose::Probe {
             // Also beyond the share, where others went: nothing else would ever tell that there is room again.
             let wait = self.until_probe(now);

@@ -13,6 +13,7 @@ use super::flow::{FieldPair, Flow, FlowSide, OnDelete, Rule};
 use super::ident::{FieldKey, FieldName, Stamp};
 use super::link::DefinitionHashes;
 use super::mapping::{instant, parse};
+use super::planted::{Bug, planted};
 use super::schema::{FieldKind, FieldSchema, ObjectSchema};
 use super::side::{PerSide, Side};
 use super::truncate::check_truncate;
@@ -167,7 +168,7 @@ fn compile_pair(
 }
 
 /// May a value of one kind be written, as it is, into a field of another?
-const fn carries(from: &FieldKind, to: &FieldKind) -> bool {
+fn carries(from: &FieldKind, to: &FieldKind) -> bool {
     use FieldKind::{Boolean, Choice, Date, DateTime, MultiChoice, Number, Reference, Text, Unsupported};
     match (from, to) {
         (Unsupported(_), _) | (_, Unsupported(_)) => false,
@@ -178,6 +179,7 @@ const fn carries(from: &FieldKind, to: &FieldKind) -> bool {
         | (DateTime, DateTime)
         | (Text { .. } | Choice(_), Choice(_))
         | (MultiChoice(_), MultiChoice(_)) => true,
+        (Text { .. }, Reference) if planted(Bug::ReferenceTakenAsText) => true,
         // An id of one service means nothing to the other.
         (_, Number { .. } | Boolean | Date | DateTime | Choice(_) | MultiChoice(_) | Reference) => false,
     }

@@ -66,6 +66,18 @@ pub enum Bug {
     UnsentForgotten,
     /// The beginning of a text that the target cut off is taken for an edit of it.
     CutTextFlowsBack,
+    /// Rows of one second are asked for in no order.
+    OrderWithoutTieBreak,
+    /// Values are compared as they are spelled.
+    ComparedRaw,
+    /// A record's fields are sent one write after the other.
+    FieldsSentOneByOne,
+    /// Text is taken for the id that a reference needs.
+    ReferenceTakenAsText,
+    /// A process that starts again reads from now on.
+    CursorRestartsAtNow,
+    /// The share of the org's calls is not kept to.
+    BudgetIgnored,
     /// Lost link state is met with the first side's word, without a trace of the other's.
     FirstMeetingSilent,
 }
@@ -100,6 +112,12 @@ impl Bug {
         Self::ExitNotPropagated,
         Self::UnsentForgotten,
         Self::CutTextFlowsBack,
+        Self::OrderWithoutTieBreak,
+        Self::ComparedRaw,
+        Self::FieldsSentOneByOne,
+        Self::ReferenceTakenAsText,
+        Self::CursorRestartsAtNow,
+        Self::BudgetIgnored,
         Self::FirstMeetingSilent,
     ];
 }

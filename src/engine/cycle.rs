@@ -17,6 +17,7 @@ use crate::core::failure::Problem;
 use crate::core::guard::GuardKind;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{Link, Phase, Sweep};
+use crate::core::planted::{Bug, planted};
 use crate::core::record::Observation;
 use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
@@ -100,6 +101,11 @@ async fn steps(
     let deep = pace
         .deep_at
         .is_none_or(|at| now.saturating_sub(at) >= session.tuning.deep_every);
+    if planted(Bug::CursorRestartsAtNow) && pace.sweep_at.is_none() {
+        for side in Side::BOTH {
+            session.header.cursors[side].floor = Some(session.parts.clock.now());
+        }
+    }
     for side in Side::BOTH {
         let max_age = if asked_now {
             // Who asks for a sync now has just changed something.

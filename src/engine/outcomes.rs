@@ -127,7 +127,11 @@ pub(super) async fn update(
         .iter()
         .map(|(id, write)| UpdateItem {
             id: write.id.clone(),
-            fields: write.fields.clone(),
+            fields: if planted(Bug::FieldsSentOneByOne) {
+                write.fields.clone().into_iter().take(1).collect()
+            } else {
+                write.fields.clone()
+            },
             unmodified_since: looked_at(session, side, id),
         })
         .collect();

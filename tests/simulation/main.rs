@@ -14,6 +14,7 @@
 //! - [`settings`]: what a seed draws of a flow's manifests and of the services' habits
 //! - [`oracle`]: what must be true at the end
 //! - [`promises`]: the same world, calm, for one promise at a time
+//! - [`hazards`]: the same, with one hazard of the services' APIs at a time
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@
     reason = "this crate is a test: a panic is its way of failing"
 )]
 
+mod hazards;
 mod oracle;
 mod people;
 mod process;

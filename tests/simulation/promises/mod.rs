@@ -11,7 +11,7 @@ mod manual_conflicts;
 mod records_that_leave;
 mod regressions;
 mod rules_and_matching;
-mod scene;
+pub mod scene;
 mod shared_trouble;
 mod trouble;
 mod values;

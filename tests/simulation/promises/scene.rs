@@ -346,6 +346,12 @@ impl Scene {
         world.salesforce.calls.calls(family) + world.service_now.calls.calls(family)
     }
 
+    /// How many calls the org counted in the last 24 hours.
+    pub fn calls_of_the_last_day(&self) -> u64 {
+        let world = lock(&self.world);
+        world.salesforce.model.requests_used(world.timestamp())
+    }
+
     /// How many records API clients made.
     pub fn made_by_the_flow(&self) -> usize {
         let world = lock(&self.world);

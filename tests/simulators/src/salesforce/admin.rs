@@ -164,6 +164,11 @@ impl Salesforce {
         self.cursors.drop_all();
     }
 
+    /// How many calls the last 24 hours had, other applications' included.
+    pub fn requests_used(&self, now: Timestamp) -> u64 {
+        self.limits.used(now)
+    }
+
     /// Says how many of the day's requests the customer's other applications have used.
     pub fn set_requests_used_elsewhere(&mut self, used: u64) {
         self.limits.set_used_elsewhere(used);

@@ -14,6 +14,7 @@ use super::ident::{FieldKey, FieldName, Stamp};
 use super::link::DefinitionHashes;
 use super::mapping::{instant, parse};
 use super::planted::{Bug, planted};
+use super::rights;
 use super::schema::{FieldKind, FieldSchema, ObjectSchema};
 use super::side::{PerSide, Side};
 use super::truncate::check_truncate;
@@ -40,6 +41,8 @@ pub fn compile(definition: &FlowDefinition, schemas: PerSide<&ObjectSchema>) -> 
         .filter_map(|field| compile_pair(definition, field, schemas, &mut problems))
         .collect();
     let sides = PerSide::from_fn(|side| compile_side(definition, side, schemas[side], &mut problems));
+    let stamps = PerSide::from_fn(|side| sides[side].stamp_field.clone());
+    problems.extend(rights::missing(definition, schemas, &stamps));
     let on_delete = compile_on_delete(definition, schemas, &mut problems);
     check_writers(&fields, schemas, &mut problems);
     check_required(definition, &fields, &sides, schemas, &mut problems);
@@ -98,15 +101,6 @@ pub(super) fn known<'a>(
             ),
         ));
     }
-    if found.is_some_and(|found| !found.readable) {
-        problems.push(Problem::human(
-            "MissingRight",
-            format!(
-                "the {} user cannot read {}.{field} ({role}): no record shows it; give it read access to that field",
-                schema.side, schema.object
-            ),
-        ));
-    }
     found
 }
 
@@ -130,9 +124,6 @@ fn compile_pair(
                 "{} is of type {kind}, which cannot be synced",
                 names[side]
             )));
-        }
-        if field.direction.writes(side) {
-            check_writable(definition, side, found[side], &names[side], problems);
         }
         for row in &field.values {
             check_cell(&row.values[side], found[side], &names[side], problems);
@@ -185,28 +176,6 @@ fn carries(from: &FieldKind, to: &FieldKind) -> bool {
     }
 }
 
-fn check_writable(
-    definition: &FlowDefinition,
-    side: Side,
-    field: &FieldSchema,
-    name: &str,
-    problems: &mut Vec<Problem>,
-) {
-    if !field.updateable {
-        problems.push(Problem::human(
-            "ReadOnlyField",
-            format!(
-                "{name} cannot be changed by the {side} user; map it one-way from this side, or give the user edit access"
-            ),
-        ));
-    } else if !field.createable && definition.direction.originates(side.other()) {
-        problems.push(Problem::human(
-            "ReadOnlyField",
-            format!("{name} cannot be set on a new record by the {side} user; map it one-way from this side"),
-        ));
-    }
-}
-
 pub(super) fn check_cell(cell: &str, field: &FieldSchema, name: &str, problems: &mut Vec<Problem>) {
     let fits = match &field.kind {
         FieldKind::Choice(choices) | FieldKind::MultiChoice(choices) => {
@@ -235,24 +204,6 @@ fn compile_side(
     let makes = definition.direction.originates(side.other());
     for rule in &given.rules {
         check_rule(&rule.field, &rule.operator, schema, problems);
-    }
-    if makes && schema.createable == Some(false) {
-        problems.push(Problem::human(
-            "MissingRight",
-            format!(
-                "the {side} user may not create {} records; give it the Create right on the object",
-                schema.object
-            ),
-        ));
-    }
-    if schema.updateable == Some(false) {
-        problems.push(Problem::human(
-            "MissingRight",
-            format!(
-                "the {side} user may not edit {} records; give it the Edit right on the object",
-                schema.object
-            ),
-        ));
     }
     FlowSide {
         object: given.object.clone(),
@@ -334,14 +285,13 @@ fn compile_stamp(
     let found = known(schema, &field, "the stampField", problems)?;
     let name = format!("{}.{field}", schema.object);
     let fits = matches!(found.kind, FieldKind::Text { max_length } if max_length.is_none_or(|max| max >= Stamp::MAX_LENGTH));
-    let writable = !makes || (found.createable && found.updateable);
     let unique = !makes || side == Side::ServiceNow || found.unique;
-    if !fits || !writable || !found.filterable {
+    if !fits || !found.filterable {
         problems.push(Problem::human(
             "StampFieldUnfit",
             format!(
                 "{name} cannot hold stamps: it must be a text field of at least {} characters that the {side} user can \
-                 filter on and write",
+                 filter on",
                 Stamp::MAX_LENGTH
             ),
         ));
@@ -372,15 +322,6 @@ fn compile_on_create(
                 "onCreate sets {name}, but the flow's direction makes no {} records; remove it, or change direction",
                 schema.side
             )));
-        }
-        if !field.createable {
-            problems.push(Problem::human(
-                "ReadOnlyField",
-                format!(
-                    "{name} cannot be set on a new record by the {} user (onCreate)",
-                    schema.side
-                ),
-            ));
         }
         if let Some(value) = parse(&set.value, &field.kind) {
             values.insert(set.field.clone(), value);

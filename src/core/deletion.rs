@@ -49,15 +49,6 @@ pub(super) fn compile_on_delete(
             let field = known(schemas[side], &mark.field, "in onDelete.mark", problems)?;
             let name = format!("{}.{}", schemas[side].object, mark.field);
             check_cell(&mark.value, field, &name, problems);
-            if !field.updateable {
-                problems.push(Problem::human(
-                    "ReadOnlyField",
-                    format!(
-                        "{name} cannot be changed by the {side} user (onDelete.mark); give it edit access, or mark \
-                         another field"
-                    ),
-                ));
-            }
             parse(&mark.value, &field.kind).map(|value| (mark.field.clone(), value))
         })),
     }

@@ -6,7 +6,7 @@
 //! - [`definition`]: a flow as the user wrote it; [`flow`]: the same flow compiled against both schemas
 //! - [`fingerprint`]: keyed hashes, so that link state never holds a user's values
 //! - [`link`], [`header`], [`journal`]: what is remembered about a pair of records, about a flow, and of what was lost
-//! - [`compile`]: definition and schemas → flow, or every problem at once
+//! - [`compile`]: definition and schemas → flow, or every problem at once; [`rights`]: what the users lack for it
 //! - [`mapping`], [`truncate`], [`rules`], [`merge`]: one value across, cut if need be, one record's conditions, one
 //!   field's decision
 //! - [`loop_breaker`]: when writes that answer each other are stopped
@@ -38,6 +38,7 @@ pub mod planted;
 pub mod quarantine;
 pub mod record;
 pub mod retry;
+pub mod rights;
 pub mod rules;
 pub mod scan;
 pub mod schema;

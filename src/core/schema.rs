@@ -17,6 +17,8 @@ pub struct ObjectSchema {
     pub createable: Option<bool>,
     /// May our user change records? `None` where the service does not say before the attempt.
     pub updateable: Option<bool>,
+    /// May our user delete records? `None` where the service does not say before the attempt.
+    pub deletable: Option<bool>,
     /// Every field that our user can see, inherited ones included.
     pub fields: BTreeMap<FieldName, FieldSchema>,
 }

@@ -320,7 +320,11 @@ fn chosen_id(session: &Session<'_>, target: Side, origin: &RecordId) -> Option<R
     ))
 }
 
+/// Salesforce refuses a field that the flow could write when it was compiled.
+const FIELD_NOT_WRITABLE: &str = "FieldNotWritable";
+
 pub(super) fn put_quarantined(session: &mut Session<'_>, link: Link, problem: Problem) {
+    session.rights_in_doubt |= problem.reason.as_str() == FIELD_NOT_WRITABLE;
     let quarantine = after_failure(link.quarantine.as_ref(), problem, session.parts.clock.now());
     session.book.put(Link {
         quarantine: Some(quarantine),

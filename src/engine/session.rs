@@ -136,6 +136,9 @@ pub(super) struct Session<'a> {
     pub(super) clock_offsets: PerSide<i64>,
     /// Our monotonic clock when identity and schemas were last checked.
     pub(super) checked_at: Duration,
+    /// Was a field refused that could be written when the flow was compiled? Then it is compiled again before the next
+    /// cycle, and says at once all that is missing.
+    pub(super) rights_in_doubt: bool,
     /// What the last cycle noticed that needs eyes but stops nothing.
     pub(super) warnings: Vec<Problem>,
     /// What was noticed while the session was opened.
@@ -184,6 +187,7 @@ impl<'a> Session<'a> {
             book: Book::load(snapshot.links),
             clock_offsets: PerSide::default(),
             checked_at: parts.clock.monotonic(),
+            rights_in_doubt: false,
             warnings: Vec::new(),
             noticed_at_open: Vec::new(),
             writes: 0,

@@ -126,8 +126,9 @@ impl Worker {
         progress: Progress<'_>,
     ) -> Result<(), CycleError> {
         let now = self.parts.clock.monotonic();
-        let stale =
-            |session: &Session<'_>| now.saturating_sub(session.checked_at) >= self.tuning.recheck_every;
+        let stale = |session: &Session<'_>| {
+            session.rights_in_doubt || now.saturating_sub(session.checked_at) >= self.tuning.recheck_every
+        };
         let mut current = match session.take() {
             Some(current) if !stale(&current) => current,
             _ => Session::open(&self.parts, &self.tuning, control.clone()).await?,

@@ -107,7 +107,7 @@ async fn a_rotated_token_is_kept_beside_its_connection_and_survives_kill_and_res
 #[tokio::test(flavor = "multi_thread")]
 async fn gitops_may_put_the_users_secret_back_and_a_new_seed_in_it_wins() {
     let world = World::new("seeds").await;
-    let seed = consent(&world).await;
+    consent(&world).await;
     let _operator = world.operator();
     connect(&world, &by_refresh_token()).await;
     world.connection_is("salesforce", "True/Authorized").await;

@@ -45,6 +45,17 @@ impl World {
             .unwrap();
     }
 
+    /// A person changes an incident.
+    pub fn edit_incident(&self, id: &str, fields: Value) {
+        let now = self.instance.now();
+        let fields = fields_of(fields);
+        self.instance
+            .simulator()
+            .model
+            .edit_as_person("incident", id, &fields, now, "a person")
+            .unwrap();
+    }
+
     /// The live cases.
     pub fn cases(&self) -> Vec<Fields> {
         self.org.simulator().model.records("Case")

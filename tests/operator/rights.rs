@@ -1,6 +1,10 @@
 //! What the operator runs with, and what an administrator sees of it.
 
-use super::world::{FLOW, World, get};
+use serde_json::json;
+use syncflow_simulators::salesforce::{FieldAccess, INTEGRATION_USER};
+
+use super::people::value;
+use super::world::{FLOW, World, get, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_works_without_the_right_to_list_secrets_or_to_look_elsewhere() {
@@ -53,4 +57,39 @@ async fn ready_means_that_the_kinds_are_there_and_metrics_tell_of_the_flow() {
     ] {
         assert!(text.contains(expected), "no {expected} in\n{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_rights_stand_in_the_condition_all_by_name_and_the_flow_heals_with_them() {
+    let world = World::new("preflight").await;
+    let set = |field: &str, access: FieldAccess| {
+        let mut org = world.org.simulator();
+        org.model
+            .set_field_access(INTEGRATION_USER, "Case", field, access)
+            .unwrap();
+    };
+    set("Subject", FieldAccess::ReadOnly);
+    set("ServiceNow_Number__c", FieldAccess::ReadOnly);
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    let flow = world.flow_is(FLOW, "False/MissingRights").await;
+    let text = message(&flow.status.unwrap().conditions, "Stalled").to_owned();
+    assert!(
+        text.contains("Edit on Case.ServiceNow_Number__c, Case.Subject"),
+        "{text}"
+    );
+
+    set("ServiceNow_Number__c", FieldAccess::Write);
+    set("Subject", FieldAccess::Write);
+    world.flow_is(FLOW, "True/Synced").await;
+
+    // A right that vanishes while the flow runs is told by the first refusal.
+    let case = world.make_case("before");
+    let incident = world
+        .eventually("the case has its incident", || world.counterpart_of_case(&case))
+        .await;
+    set("Subject", FieldAccess::ReadOnly);
+    world.edit_incident(value(&incident, "sys_id"), json!({"short_description": "after"}));
+    let flow = world.flow_is(FLOW, "False/MissingRights").await;
+    assert!(message(&flow.status.unwrap().conditions, "Stalled").contains("Case.Subject"));
 }

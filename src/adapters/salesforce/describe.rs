@@ -59,6 +59,8 @@ struct Description {
     name: String,
     createable: bool,
     updateable: bool,
+    #[serde(default)]
+    deletable: Option<bool>,
     queryable: bool,
     #[serde(default)]
     replicateable: bool,
@@ -116,6 +118,7 @@ fn schema(asked: &ObjectName, description: Description) -> Result<ObjectSchema, 
         object,
         createable: Some(description.createable),
         updateable: Some(description.updateable),
+        deletable: description.deletable,
         fields: description
             .fields
             .into_iter()

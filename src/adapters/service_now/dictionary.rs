@@ -153,6 +153,7 @@ impl Client {
             object: object.clone(),
             createable: None,
             updateable: None,
+            deletable: None,
             fields,
         })
     }

@@ -134,6 +134,7 @@ impl Scene {
                 object: "incident".parse().unwrap(),
                 createable: None,
                 updateable: None,
+                deletable: None,
                 fields: BTreeMap::new(),
             },
             fields: fields.iter().map(|name| field(name)).collect(),

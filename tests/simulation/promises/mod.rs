@@ -10,6 +10,7 @@ mod identity;
 mod manual_conflicts;
 mod records_that_leave;
 mod regressions;
+mod rights;
 mod rules_and_matching;
 pub mod scene;
 mod shared_trouble;

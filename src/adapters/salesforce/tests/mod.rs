@@ -120,6 +120,7 @@ fn schema() -> ObjectSchema {
         object: "Case".parse().unwrap(),
         createable: Some(true),
         updateable: Some(true),
+        deletable: Some(true),
         fields: BTreeMap::from([
             (field("Subject"), text()),
             (field("Stamp__c"), text()),

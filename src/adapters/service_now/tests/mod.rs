@@ -140,6 +140,7 @@ fn schema() -> ObjectSchema {
         object: "incident".parse().unwrap(),
         createable: None,
         updateable: None,
+        deletable: None,
         fields: [
             (name("short_description"), text()),
             (name("correlation_id"), text()),

@@ -88,7 +88,6 @@ impl<'a> Needs<'a> {
 }
 
 /// Rights that are not there.
-#[expect(clippy::struct_excessive_bools, reason = "three rights on an object")]
 struct Missing<'a> {
     create: bool,
     edit: bool,
@@ -309,13 +308,13 @@ mod tests {
         let (salesforce, service_now) = (Side::Salesforce, Side::ServiceNow);
         schemas.salesforce.createable = Some(false);
         change(&mut schemas, salesforce, "Subject", |field| {
-            field.updateable = false
+            field.updateable = false;
         });
         change(&mut schemas, salesforce, "Stamp__c", |field| {
-            field.updateable = false
+            field.updateable = false;
         });
         change(&mut schemas, service_now, "u_escalated", |field| {
-            field.createable = false
+            field.createable = false;
         });
         assert_eq!(
             told(Direction::TwoWay, &schemas),
@@ -331,7 +330,7 @@ mod tests {
         let mut schemas = schemas();
         for field in ["Priority", "Number__c"] {
             change(&mut schemas, Side::Salesforce, field, |field| {
-                field.createable = false
+                field.createable = false;
             });
         }
         assert_eq!(
@@ -359,7 +358,7 @@ mod tests {
         schemas.salesforce.updateable = Some(false);
         for field in ["Subject", "Number__c"] {
             change(&mut schemas, Side::Salesforce, field, |field| {
-                field.updateable = false
+                field.updateable = false;
             });
         }
         assert_eq!(
@@ -380,7 +379,7 @@ mod tests {
         let mut schemas = schemas();
         schemas.salesforce.deletable = Some(false);
         change(&mut schemas, Side::Salesforce, "Priority", |field| {
-            field.updateable = false
+            field.updateable = false;
         });
         let mut flow = definition(Direction::TwoWay);
         flow.on_delete = DeletePolicy::DeleteCounterpart;

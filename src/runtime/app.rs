@@ -191,17 +191,7 @@ async fn lead(
     let context = Arc::new(Context {
         stores: stores.clone(),
         registry: Arc::new(ConnectionRegistry::default()),
-        dialer: Arc::new(SessionDialer {
-            client: parts.client.clone(),
-            allow_list,
-            transport: Arc::new(transport),
-            clock: Arc::clone(&parts.clock),
-            entropy: Arc::clone(&parts.entropy),
-            metrics: Arc::clone(&parts.metrics),
-            fence: Arc::clone(&parts.fence),
-            refusal_rest: RefusalRest::new(args.refusal_interval),
-            turns: TurnsByConnection::default(),
-        }),
+        dialer: Arc::new(dialer(&args, &parts, allow_list, transport)),
         flows: Arc::clone(&supervisor) as Arc<dyn Flows>,
         connection_status: StatusWriter::new(parts.client.clone(), &instance),
         mapping_status: StatusWriter::new(parts.client.clone(), &instance),
@@ -263,6 +253,26 @@ async fn lead(
         }
         ended = work => ended,
         () = caches => Ok(()),
+    }
+}
+
+/// What opens the ways to the services.
+fn dialer(
+    args: &OperatorArgs,
+    parts: &Parts,
+    allow_list: AllowList,
+    transport: ReqwestTransport,
+) -> SessionDialer {
+    SessionDialer {
+        client: parts.client.clone(),
+        allow_list,
+        transport: Arc::new(transport),
+        clock: Arc::clone(&parts.clock),
+        entropy: Arc::clone(&parts.entropy),
+        metrics: Arc::clone(&parts.metrics),
+        fence: Arc::clone(&parts.fence),
+        refusal_rest: RefusalRest::new(args.refusal_interval),
+        turns: TurnsByConnection::default(),
     }
 }
 

@@ -64,7 +64,7 @@ impl TokenRequest<'_> {
         };
         match response.status() {
             StatusCode::OK => {
-                let token: Token = call::json(response.body())
+                let token: TokenAnswer = call::json(response.body())
                     .map_err(|fault| failure::body(Side::ServiceNow, ACTION, response.status(), fault))?;
                 Ok(self.granted(token))
             }
@@ -170,7 +170,7 @@ impl TokenRequest<'_> {
         Ok(call::form(headers, &fields))
     }
 
-    fn granted(&self, token: Token) -> Granted {
+    fn granted(&self, token: TokenAnswer) -> Granted {
         let lasts = token.lasts();
         let rotated = match self.credential {
             ServiceNowCredential::RefreshToken { refresh_token, .. } => {
@@ -264,7 +264,7 @@ pub(super) fn rejected(secret: &str, how: &str) -> RemoteError {
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct TokenAnswer {
     access_token: String,
     #[serde(default)]
     refresh_token: Option<String>,
@@ -272,7 +272,7 @@ struct Token {
     expires_in: Option<serde_json::Value>,
 }
 
-impl Token {
+impl TokenAnswer {
     /// `expires_in`, in seconds, as a number or as text.
     fn lasts(&self) -> Option<Duration> {
         let seconds = match self.expires_in.as_ref()? {

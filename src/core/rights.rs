@@ -244,6 +244,7 @@ mod tests {
     fn field() -> FieldSchema {
         FieldSchema {
             kind: FieldKind::Text { max_length: None },
+            readable: true,
             createable: true,
             updateable: true,
             required_on_create: false,

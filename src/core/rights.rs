@@ -8,14 +8,15 @@
 //! | a field mapped towards the side | Edit; and to set it on a new record where the flow makes them |
 //! | the stamp field, where the flow makes records | both |
 //! | a field of `onCreate` | to set it on a new record |
-//! | every mapped, rule and stamp field | Read: what cannot be read is no field to us, and told as such by [`super::compile`] |
+//! | every mapped, rule, key and stamp field | Read |
 //!
-//! Salesforce tells all of it in its describe. `ServiceNow` tells of columns that are read-only for everybody, and nothing
-//! of what access controls will say: there the first refusal tells.
+//! Salesforce tells all of it in its describe; a field that its user may not read is no field at all there, and told as
+//! such by [`super::compile`]. `ServiceNow` tells of columns that are read-only for everybody, its connector finds those
+//! that no record shows, and of what access controls will say to a write nothing is known: there the first refusal tells.
 
 use std::collections::BTreeSet;
 
-use super::definition::{DeletePolicy, FlowDefinition, SideDefinition};
+use super::definition::{DeletePolicy, FlowDefinition, Matching, SideDefinition};
 use super::failure::Problem;
 use super::ident::FieldName;
 use super::schema::{FieldSchema, ObjectSchema};
@@ -46,6 +47,8 @@ struct Needs<'a> {
     changes: bool,
     /// It deletes records.
     deletes: bool,
+    /// Fields that it looks at.
+    reads: BTreeSet<&'a FieldName>,
     /// Fields that it changes on existing records.
     edits: BTreeSet<&'a FieldName>,
     /// Fields that it sets on new records.
@@ -61,6 +64,18 @@ impl<'a> Needs<'a> {
             .iter()
             .filter(|field| field.direction.writes(side))
             .map(|field| &field.fields[side])
+            .collect();
+        let keys = match &definition.matching {
+            Matching::CreateOnly => &[][..],
+            Matching::MatchThenCreate { keys } => keys,
+        };
+        let reads = definition
+            .fields
+            .iter()
+            .map(|field| &field.fields[side])
+            .chain(given.rules.iter().map(|rule| &rule.field))
+            .chain(keys.iter().map(|key| &key[side]))
+            .chain(stamp)
             .collect();
         let mut edits = mapped.clone();
         let mut sets = BTreeSet::new();
@@ -81,6 +96,7 @@ impl<'a> Needs<'a> {
             makes,
             changes: !edits.is_empty(),
             deletes,
+            reads,
             edits,
             sets,
         }
@@ -92,6 +108,7 @@ struct Missing<'a> {
     create: bool,
     edit: bool,
     delete: bool,
+    reads: Vec<&'a FieldName>,
     edits: Vec<&'a FieldName>,
     sets: Vec<&'a FieldName>,
 }
@@ -109,6 +126,7 @@ impl<'a> Missing<'a> {
             create,
             edit,
             delete: needs.deletes && schema.deletable == Some(false),
+            reads: without(&needs.reads, |field| field.readable),
             // Without the right on the object, no field has it either, and naming each would hide what is wrong.
             edits: if edit {
                 Vec::new()
@@ -139,6 +157,9 @@ impl<'a> Missing<'a> {
             .filter(|(lacks, _)| *lacks)
             .map(|(_, right)| format!("{right} on {object}"))
             .collect();
+        if !self.reads.is_empty() {
+            lacks.push(format!("Read on {}", named(&self.reads)));
+        }
         if !self.edits.is_empty() {
             lacks.push(format!("Edit on {}", named(&self.edits)));
         }
@@ -365,6 +386,20 @@ mod tests {
         assert_eq!(
             told(Direction::SalesforceToServiceNow, &schemas),
             ["Edit on Case"]
+        );
+    }
+
+    #[test]
+    fn a_field_that_no_record_shows_is_named_whatever_it_is_for() {
+        let mut schemas = schemas();
+        for field in ["number", "correlation_id"] {
+            change(&mut schemas, Side::ServiceNow, field, |field| {
+                field.readable = false;
+            });
+        }
+        assert_eq!(
+            told(Direction::TwoWay, &schemas),
+            ["Read on incident.correlation_id, incident.number"]
         );
     }
 

@@ -32,7 +32,7 @@ use crate::adapters::http::reqwest_transport::{ReqwestTransport, TransportConfig
 use crate::adapters::refused::RefusalRest;
 use crate::cli::OperatorArgs;
 use crate::controllers::connection::registry::ConnectionRegistry;
-use crate::controllers::context::{Context, ControllerSettings, Failures, Flows};
+use crate::controllers::context::{Context, ControllerSettings, Failures, Flows, Stores};
 use crate::controllers::run::{Wakers, Watches, run as run_controllers};
 use crate::controllers::status::StatusWriter;
 use crate::core::ident::hex;
@@ -215,14 +215,7 @@ async fn lead(
         users_of,
         suspects,
     };
-    let caches = async {
-        // An error means that the watch ended, which the controllers tell.
-        let _ = stores.connections.wait_until_ready().await;
-        let _ = stores.mappings.wait_until_ready().await;
-        let _ = stores.flows.wait_until_ready().await;
-        readiness.has("caches");
-        std::future::pending::<()>().await;
-    };
+    let caches = report_caches(&stores, &readiness);
     let work = async {
         let mut controllers = run_controllers(watches, wakers, &context, stop);
         tokio::select! {
@@ -326,4 +319,14 @@ async fn connect() -> Result<(Client, String), AppError> {
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config).map_err(|error| AppError::NoCluster(Box::new(error)))?;
     Ok((client, namespace))
+}
+
+/// Says that the caches are filled once they are, and never ends: it is waited for beside the work.
+async fn report_caches(stores: &Stores, readiness: &Readiness) {
+    // An error means that the watch ended, which the controllers tell.
+    let _ = stores.connections.wait_until_ready().await;
+    let _ = stores.mappings.wait_until_ready().await;
+    let _ = stores.flows.wait_until_ready().await;
+    readiness.has("caches");
+    std::future::pending::<()>().await;
 }

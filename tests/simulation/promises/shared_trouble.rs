@@ -171,7 +171,7 @@ fn a_record_that_poisons_its_whole_call_is_quarantined_alone_within_few_calls_an
             world.refused_calls <= 16,
             "{} calls were refused",
             world.refused_calls
-        )
+        );
     });
     scene.edit(SN, &incidents[77], json!({"description": "harmless"}));
     scene.sync();

@@ -123,6 +123,8 @@ async fn steps(
     }
     if deep {
         pace.deep_at = Some(now);
+    }
+    if deep || asked_now {
         ask_the_logs(session, pace).await?;
     }
     sweep(session, pace).await?;
@@ -184,7 +186,8 @@ async fn ask_the_logs(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), 
         let since = pace.deletions_until[side]
             .or(session.header.cursors[side].floor)
             .unwrap_or_else(|| Instant::from_seconds(server_now))
-            .earlier(session.tuning.overlap);
+            // Logs lag too, and Salesforce's is not asked about less than a minute.
+            .earlier(session.tuning.deep_overlap);
         pace.deletions_until[side] = departures::ask_the_log(session, side, since).await?;
         pace.log_absent_at[side] = pace.deletions_until[side].is_none().then_some(now);
     }

@@ -266,3 +266,57 @@ async fn quarantined_records_are_listed_and_released() {
         .eventually("the case has an incident", || world.counterpart_of_case(&case))
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_a_guard_holds_back_is_shown_and_passes_with_its_token() {
+    let world = World::new("guard").await;
+    let _operator = world.operator();
+    world.apply_quickstart().await;
+    let cases: Vec<String> = (0..5)
+        .map(|number| world.make_case(&format!("case {number}")))
+        .collect();
+    world
+        .until(FLOW, "all are linked", |flow: &SyncFlow| {
+            flow.status
+                .as_ref()
+                .is_some_and(|status| status.linked == Some(5))
+        })
+        .await;
+    let careful = json!({
+        "onDelete": {"policy": "DeleteCounterpart"}, "guards": {"deletions": {"records": 1, "percent": 0}},
+        "suspend": true,
+    });
+    world.patch_flow(FLOW, &careful).await;
+    world.flow_is(FLOW, "False/Suspended").await;
+    for case in &cases[..2] {
+        let now = world.org.now();
+        world
+            .org
+            .simulator()
+            .model
+            .delete_as_person("Case", case, now, "a person")
+            .unwrap();
+    }
+    world.patch_flow(FLOW, &json!({"suspend": false})).await;
+    let blocked = world.flow_is(FLOW, "False/Blocked").await;
+    let plan = blocked.status.unwrap().held_plan.expect("the plan is shown");
+    assert_eq!((plan.records, plan.of, plan.side.as_str()), (2, 5, "Salesforce"));
+    assert!(cases.contains(&plan.first[0]));
+    assert_eq!(
+        world.incidents().len(),
+        5,
+        "nothing is deleted before somebody approves"
+    );
+
+    let annotation = format!("syncflow.io/approve-plan={}", plan.token);
+    world
+        .kubectl(&["annotate", "syncflow", FLOW, "--overwrite", &annotation])
+        .await;
+    let flow = world.flow_is(FLOW, "True/Synced").await;
+    assert_eq!(flow.status.unwrap().held_plan, None);
+    world
+        .eventually("the counterparts are gone", || {
+            (world.incidents().len() == 3).then_some(())
+        })
+        .await;
+}

@@ -75,6 +75,20 @@ fn a_deletion_is_found_within_minutes_where_the_service_keeps_a_log_of_them() {
 }
 
 #[test]
+fn who_asks_for_a_sync_now_has_deletions_found_now() {
+    let (mut scene, case, incident) = linked(deleting());
+    scene.run_minutes(20);
+    scene.delete(SF, &case);
+    // Salesforce counts its log in minutes.
+    scene.run_seconds(60);
+    scene.ask(|requests| requests.sync_now = Some("now".into()));
+    scene.run_seconds(5);
+    scene.ask(|requests| requests.sync_now = Some("and again".into()));
+    scene.run_seconds(20);
+    assert!(!scene.exists(SN, &incident));
+}
+
+#[test]
 fn a_record_that_is_undeleted_before_its_counterpart_was_deleted_goes_on_as_if_nothing_had_happened() {
     let (mut scene, case, incident) = linked(deleting());
     scene.delete(SF, &case);

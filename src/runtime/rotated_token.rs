@@ -57,6 +57,17 @@ impl RotatedToken {
     pub async fn newest(&self, seed: SecretString) -> Result<RefreshToken, Problem> {
         let lineage = lineage_of(&seed);
         let found = self.found().await?;
+        if found.as_ref().is_some_and(|found| !is_ours(found)) {
+            // Said before the seed is used: its successor could not be kept, and would be lost.
+            return Err(Problem::human(
+                "SecretNameTaken",
+                format!(
+                    "the Secret {} was not made by the operator, which keeps rotated refresh tokens under that name: \
+                     give your own Secret another name, and name it in the Connection's secretRef",
+                    self.name
+                ),
+            ));
+        }
         let kept = found.filter(|found| self.owns(found)).and_then(|found| {
             let of_this_line = text(&found, LINEAGE).is_some_and(|kept| kept == lineage);
             of_this_line.then(|| text(&found, TOKEN)).flatten()

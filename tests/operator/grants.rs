@@ -151,7 +151,7 @@ async fn a_dead_refresh_token_asks_for_a_consent_once_and_heals_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_was_there_before_is_not_overwritten_and_the_new_token_waits() {
+async fn a_secret_that_was_there_before_is_not_overwritten_and_no_token_is_spent() {
     let world = World::new("taken").await;
     consent(&world).await;
     world
@@ -162,7 +162,11 @@ async fn a_secret_that_was_there_before_is_not_overwritten_and_the_new_token_wai
     let _operator = world.operator();
     connect(&world, &by_refresh_token()).await;
     world.connection_is("salesforce", "False/SecretNameTaken").await;
-    assert_eq!(token_calls(&world), 1, "nothing is asked meanwhile");
+    assert_eq!(
+        token_calls(&world),
+        0,
+        "the seed is not spent while its successor could not be kept"
+    );
     world.kubectl(&["delete", "secret", KEPT]).await;
     world.connection_is("salesforce", "True/Authorized").await;
     kept_after(&world, "").await;

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance control-plane crds fmt audit
+.PHONY: help demo test hazards conformance control-plane crds fmt audit
 
 CARGO ?= cargo
 
@@ -34,10 +34,15 @@ test: ## Everything that must hold: format, lints, unit, simulation, connector a
 	@tests/control-plane/install.sh
 	$(step) 'tests'
 	@$(with_control_plane) $(CARGO) test --workspace --locked --no-fail-fast
+	$(step) 'hazards, with and without their handling'
+	@$(MAKE) --no-print-directory hazards
 	$(step) 'dependencies: licences, bans, sources'
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; \
 	  else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny)'; fi
 	$(step) 'all passed'
+
+hazards: ## Each hazard of the services' APIs, and once more with its handling taken out, when its test must fail
+	@$(CARGO) test --locked --package syncflow --features planted-bugs --test simulation hazards::
 
 conformance: ## Other people's clients (PySNC, pysnow, simple-salesforce, jsforce, …) against the simulators
 	$(step) 'install the clients'

@@ -136,10 +136,11 @@ impl Client {
                 "no call to ServiceNow can be made any more",
             )));
         };
-        self.signed(Method::GET, &url, policy, &Bytes::new()).await
+        self.signed(&Method::GET, &url, policy, &Bytes::new(), None).await
     }
 
-    /// Sends a JSON body, once, and not later than [`SEND_WITHIN`] after `handed_over`.
+    /// Sends a JSON body, once, and not later than [`SEND_WITHIN`] after `handed_over`, whatever came before: other
+    /// calls, signing in, a first attempt that was answered 401.
     pub(super) async fn write(
         &self,
         action: &'static str,
@@ -172,7 +173,7 @@ impl Client {
             effect: Effect::Write,
             timeout: WRITE_TIMEOUT,
         };
-        let response = self.signed(method, &url, policy, &body).await;
+        let response = self.signed(&method, &url, policy, &body, Some(handed_over)).await;
         drop(slot);
         response
     }
@@ -181,13 +182,15 @@ impl Client {
     /// answered 401 was not carried out, so that this holds for writes too.
     async fn signed(
         &self,
-        method: Method,
+        method: &Method,
         url: &Url,
         policy: CallPolicy,
         body: &Bytes,
+        handed_over: Option<Duration>,
     ) -> Result<http::Response<Bytes>, CallError> {
         let pass = self.sign_in.pass().await.map_err(CallError::Before)?;
-        let response = self.once(&method, url, policy, body, &pass).await?;
+        self.still_in_time(handed_over)?;
+        let response = self.once(method, url, policy, body, &pass).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             self.sign_in.accepted();
             return Ok(response);
@@ -198,12 +201,27 @@ impl Client {
         }
         let renewed = self.sign_in.renew(&pass, response.headers()).await;
         let pass = renewed.map_err(CallError::Before)?;
-        let response = self.once(&method, url, policy, body, &pass).await?;
+        self.still_in_time(handed_over)?;
+        let response = self.once(method, url, policy, body, &pass).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(CallError::Before(self.sign_in.refuse(&pass, response.headers())));
         }
         self.sign_in.accepted();
         Ok(response)
+    }
+
+    /// Signing in takes its own time, which the right to write does not wait for.
+    fn still_in_time(&self, handed_over: Option<Duration>) -> Result<(), CallError> {
+        match handed_over {
+            Some(handed_over) if self.clock.monotonic().saturating_sub(handed_over) > SEND_WITHIN => {
+                Err(CallError::Before(failure::transient(
+                    "TimeUsedUp",
+                    "signing in to ServiceNow, and what else came before a write, left no time to send it; it was not \
+                     sent, and is tried again by itself",
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn once(

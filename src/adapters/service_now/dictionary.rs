@@ -29,6 +29,9 @@ const LANGUAGE: &str = "en";
 /// Rows of a page of the dictionary.
 const PAGE: usize = 1000;
 
+/// The columns of a chain of tables, or the choices of theirs in all languages, are not more than this.
+const MOST_ROWS: usize = 50_000;
+
 /// No table of the platform is more than a few levels deep; more than this is a loop.
 const DEEPEST: usize = 20;
 
@@ -166,7 +169,7 @@ impl Client {
             filter: Filter::of(Condition::one_of("name", chain.iter().map(String::as_str))),
             fields: &["sys_id", "name", "element", "read_only", "read_only_override"],
         };
-        match self.everything(&scan, PAGE).await {
+        match self.everything(&scan, PAGE, MOST_ROWS).await {
             Ok(all) => Ok(all.rows),
             // Without them a read-only column may look writable: then the answer to the first write shows that it is not.
             Err(error) if error.kind == RemoteErrorKind::Misconfigured => Ok(Vec::new()),
@@ -183,7 +186,7 @@ impl Client {
             filter,
             fields: &COLUMNS,
         };
-        let all = self.everything(&scan, PAGE).await?;
+        let all = self.everything(&scan, PAGE, MOST_ROWS).await?;
         self.all_shown("sys_dictionary", all, |all| all.rows.is_empty() || all.hidden > 0)
     }
 
@@ -225,7 +228,7 @@ impl Client {
             filter,
             fields: &fields,
         };
-        let all = self.everything(&scan, PAGE).await?;
+        let all = self.everything(&scan, PAGE, MOST_ROWS).await?;
         let rows = self.all_shown("sys_choice", all, |all| all.hidden > 0)?;
         let mut choices = Choices::new();
         for row in &rows {

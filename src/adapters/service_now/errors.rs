@@ -162,6 +162,18 @@ pub(super) fn hidden_rows(table: &str, secret: &str, why: &str, hidden: u64) -> 
     )
 }
 
+/// One list after another that counts rows and shows none.
+pub(super) fn nothing_shown(table: &str, secret: &str, lists: usize) -> RemoteError {
+    misconfigured(
+        "RowsHidden",
+        format!(
+            "{lists} lists of {table} in a row counted rows and showed none to the account in {secret}. Give it read \
+             access to the rows of {table} that the flow may concern; if it has that, check what answers in \
+             ServiceNow's place."
+        ),
+    )
+}
+
 /// A system column that our user may not read.
 pub(super) fn missing_system_field(table: &str, secret: &str, missing: MissingSystemField) -> RemoteError {
     let MissingSystemField(field) = missing;

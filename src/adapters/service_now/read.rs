@@ -24,6 +24,9 @@ use crate::ports::{ChangePage, ChangeQuery, RemoteError};
 /// Rows of a page of a look-up.
 const PAGE: usize = 1000;
 
+/// More records than this are no answer to a look-up by value, as on the Salesforce side.
+const MOST_MATCHES: usize = 10_000;
+
 /// The columns to ask for: ours, and those that every reading needs.
 fn columns(fields: &[FieldName]) -> Vec<&str> {
     let asked = fields.iter().map(FieldName::as_str);
@@ -124,7 +127,7 @@ impl Client {
             filter,
             fields: &fields,
         };
-        let found = self.everything(&scan, PAGE).await?;
+        let found = self.everything(&scan, PAGE, known.len()).await?;
         for record in self.records(schema, &found.rows)? {
             let Some(place) = known.get_mut(&record.id) else {
                 return Err(errors::filter_ignored(table, "the condition on sys_id"));
@@ -182,37 +185,64 @@ impl Client {
                 filter,
                 fields: &asked,
             };
-            let found = self.everything(&scan, PAGE).await?;
-            if found.hidden > 0 {
-                let why = format!("may match a look-up by {field}");
-                return Err(errors::hidden_rows(table, secret, &why, found.hidden as u64));
-            }
-            for record in self.records(schema, &found.rows)? {
-                let Some(value) = record.value(field) else {
-                    return Err(failure::misconfigured(
-                        "MissingRight",
-                        format!(
-                            "the account in {secret} cannot read {field} of {table}, by which records are looked up. \
-                             Give it read access to that field."
-                        ),
-                    ));
-                };
-                match likeness(value, &values) {
-                    Likeness::Same | Likeness::CannotTell => {
+            let pages = self.each_page(&scan, PAGE, |page| {
+                if page.hidden > 0 {
+                    let why = format!("may match a look-up by {field}");
+                    return Err(errors::hidden_rows(table, secret, &why, page.hidden as u64));
+                }
+                for record in self.records(schema, &page.rows)? {
+                    if self.matches(table, &record, field, &values, wider)? {
                         records.insert(record.id.clone(), record);
                     }
-                    Likeness::Other if wider => {}
-                    Likeness::Other => {
-                        return Err(errors::filter_ignored(
-                            table,
-                            &format!("the condition on {field}"),
-                        ));
-                    }
                 }
-            }
+                if records.len() > MOST_MATCHES {
+                    return Err(too_many_matches(table, field));
+                }
+                Ok(())
+            });
+            pages.await?;
         }
         Ok(records.into_values().collect())
     }
+
+    /// Whether a record that came may hold one of the values. One that does not, and was not asked for by a `wider`
+    /// question, shows that the condition was dropped.
+    fn matches(
+        &self,
+        table: &str,
+        record: &Record,
+        field: &FieldName,
+        values: &[&Value],
+        wider: bool,
+    ) -> Result<bool, RemoteError> {
+        let Some(value) = record.value(field) else {
+            return Err(failure::misconfigured(
+                "MissingRight",
+                format!(
+                    "the account in {} cannot read {field} of {table}, by which records are looked up. Give it read \
+                     access to that field.",
+                    self.sign_in.secret()
+                ),
+            ));
+        };
+        match likeness(value, values) {
+            Likeness::Same | Likeness::CannotTell => Ok(true),
+            Likeness::Other if wider => Ok(false),
+            Likeness::Other => Err(errors::filter_ignored(
+                table,
+                &format!("the condition on {field}"),
+            )),
+        }
+    }
+}
+
+fn too_many_matches(table: &str, field: &FieldName) -> RemoteError {
+    failure::misconfigured(
+        "TooManyMatches",
+        format!(
+            "more than {MOST_MATCHES} records of {table} answer one look-up by {field}; match by a more selective field"
+        ),
+    )
 }
 
 /// How a value is spelled in a query. A set is asked for by its longest member, since the order of a list is not known.

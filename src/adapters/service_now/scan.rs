@@ -18,6 +18,10 @@ use crate::ports::RemoteError;
 /// Pages grow up to this size while every row of them is hidden: the platform's own default limit.
 const WIDEST_PAGE: usize = 10_000;
 
+/// So many lists in a row may show nothing before a page is given up: ten million rows, where they are as wide as they
+/// get. The count of rows is a server's word, and nobody follows it for ever.
+pub(super) const MOST_LISTS: usize = 1000;
+
 /// Where a scan stands. Rows are read strictly after it.
 #[derive(Clone)]
 pub(super) enum Position {
@@ -112,6 +116,7 @@ impl Client {
     ) -> Result<Page, RemoteError> {
         let mut position = position.clone();
         let mut passed = 0;
+        let mut lists = Lists(0);
         let question = scan.filter.encoded(&[]);
         if let Some((settled, rows)) = self.known_hidden(scan.table, &question, &position) {
             position = Position::Time(UPDATED, settled, None);
@@ -127,6 +132,7 @@ impl Client {
             };
             let mut step = limit;
             let blind = loop {
+                lists.one_more(scan.table, self.sign_in.secret())?;
                 let found = self.list(&listing, step, 0).await?;
                 let last = found.total <= found.asked || planted(Bug::ShortPageTakenAsLast);
                 if !found.rows.is_empty() || last {
@@ -141,7 +147,10 @@ impl Client {
                 }
                 step = step.saturating_mul(2).min(WIDEST_PAGE);
             };
-            match self.pass_hidden(scan, &position, &blind, limit).await? {
+            match self
+                .pass_hidden(scan, &position, &blind, limit, &mut lists)
+                .await?
+            {
                 Passed::Shown(mut page) => {
                     page.hidden += passed;
                     return Ok(page);
@@ -183,6 +192,7 @@ impl Client {
         position: &Position,
         blind: &Listed,
         limit: usize,
+        lists: &mut Lists,
     ) -> Result<Passed, RemoteError> {
         let rest = position.rest(&scan.filter);
         let filter = match position {
@@ -199,6 +209,7 @@ impl Client {
         let mut offset: usize = 0;
         let mut known_total: Option<usize> = None;
         loop {
+            lists.one_more(scan.table, self.sign_in.secret())?;
             let found = self.list(&listing, blind.asked, offset).await?;
             let left = known_total.map_or(0, |known| known.saturating_sub(found.total));
             known_total = Some(found.total);
@@ -222,13 +233,38 @@ impl Client {
         }
     }
 
-    /// Every row of a scan, by `sys_id`. The order of the pages is checked: without it, rows could be missing.
-    pub(super) async fn everything(&self, scan: &Scan<'_>, limit: usize) -> Result<Everything, RemoteError> {
+    /// Every row of a scan, by `sys_id`. Fails on more than `most`: where it is known how many rows can answer, more of
+    /// them show that the condition was dropped, and a whole table would not fit into memory.
+    pub(super) async fn everything(
+        &self,
+        scan: &Scan<'_>,
+        limit: usize,
+        most: usize,
+    ) -> Result<Everything, RemoteError> {
+        let mut rows = Vec::new();
+        let hidden = self.each_page(scan, limit, |page| {
+            rows.extend(page.rows);
+            if rows.len() > most {
+                let what = format!("its condition: more than {most} rows came");
+                return Err(errors::filter_ignored(scan.table, &what));
+            }
+            Ok(())
+        });
+        let hidden = hidden.await?;
+        Ok(Everything { rows, hidden })
+    }
+
+    /// Every page of a scan by `sys_id`, each given to `take` as it comes, so that what should not be there ends the
+    /// reading and is not read to the end first. The order of the pages is checked: without it, rows could be missing.
+    /// Returns how many rows were hidden.
+    pub(super) async fn each_page(
+        &self,
+        scan: &Scan<'_>,
+        limit: usize,
+        mut take: impl FnMut(Page) -> Result<(), RemoteError>,
+    ) -> Result<usize, RemoteError> {
         let secret = self.sign_in.secret();
-        let mut all = Everything {
-            rows: Vec::new(),
-            hidden: 0,
-        };
+        let mut hidden = 0;
         let mut last: Option<RecordId> = None;
         loop {
             let page = self.page(scan, &Position::Id(last.clone()), limit).await?;
@@ -240,12 +276,26 @@ impl Client {
                 }
                 last = Some(id);
             }
-            all.rows.extend(page.rows);
-            all.hidden += page.hidden;
-            if page.complete {
-                return Ok(all);
+            hidden += page.hidden;
+            let complete = page.complete;
+            take(page)?;
+            if complete {
+                return Ok(hidden);
             }
         }
+    }
+}
+
+/// How many lists one page has taken.
+struct Lists(usize);
+
+impl Lists {
+    fn one_more(&mut self, table: &str, secret: &str) -> Result<(), RemoteError> {
+        if self.0 == MOST_LISTS {
+            return Err(errors::nothing_shown(table, secret, self.0));
+        }
+        self.0 += 1;
+        Ok(())
     }
 }
 

@@ -22,6 +22,9 @@ use crate::ports::{CreateItem, Rejection, RemoteError, UpdateItem, WriteOutcome}
 const PARAMETERS: &str =
     "sysparm_display_value=false&sysparm_exclude_reference_link=true&sysparm_input_display_value=false";
 
+/// Rows that may have the id or the stamp of one record, those included that only hold a part of the stamp.
+const MOST_CANDIDATES: usize = 1000;
+
 fn body<'a>(pairs: impl Iterator<Item = (&'a FieldName, &'a Value)>) -> Map<String, Json> {
     pairs
         .map(|(field, value)| (field.as_str().to_owned(), Json::String(convert::to_text(value))))
@@ -167,7 +170,7 @@ impl Client {
             filter,
             fields: &fields,
         };
-        let Ok(found) = self.everything(&scan, 100).await else {
+        let Ok(found) = self.everything(&scan, 100, MOST_CANDIDATES).await else {
             return WriteOutcome::Unknown {
                 detail: "the database refused the record, and who has its id or stamp could not be read"
                     .to_owned(),

@@ -3,7 +3,7 @@ use crate::core::record::{DeletionProof, Observation};
 use crate::core::value::Value;
 use crate::ports::{Remote, RemoteError, RemoteErrorKind};
 
-fn deletion(number: u32, table: &str) -> Json {
+pub(super) fn deletion(number: u32, table: &str) -> Json {
     json!({"sys_id": id(number + 100).as_str(), "documentkey": id(number).as_str(), "tablename": table})
 }
 
@@ -75,18 +75,18 @@ async fn a_deletion_log_that_may_not_be_read_leaves_the_question_open_and_one_th
     assert_eq!(error.kind, RemoteErrorKind::Transient);
 }
 
-fn stamped(number: u32, stamp: &str) -> Json {
+pub(super) fn stamped(number: u32, stamp: &str) -> Json {
     let mut row = row(number, "00:01");
     row["correlation_id"] = json!(stamp);
     row
 }
 
 /// The two questions that prove that a look-up is evaluated.
-fn proven() -> [Answer; 2] {
+pub(super) fn proven() -> [Answer; 2] {
     [listed(0, &[]), listed(10, &[])]
 }
 
-async fn find(bench: &Bench, values: &[&str]) -> Result<Vec<RecordId>, RemoteError> {
+pub(super) async fn find(bench: &Bench, values: &[&str]) -> Result<Vec<RecordId>, RemoteError> {
     let values: Vec<Value> = values.iter().map(|value| Value::text(*value)).collect();
     let found = bench
         .service_now

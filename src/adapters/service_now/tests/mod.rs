@@ -5,10 +5,12 @@
     reason = "a script holds answers and failures alike"
 )]
 
+mod bounds;
 mod changes;
 mod deleting;
 mod describing;
 mod grants;
+mod in_time;
 mod looking_up;
 mod pacing;
 mod remembering;

@@ -59,6 +59,11 @@ impl Refused {
             .map(|refusal| refusal.error.clone())
     }
 
+    /// Was this credential refused, and not taken since? Then one call is enough to find out whether it is good again.
+    pub(super) fn is_in_doubt(&self, credential: Fingerprint) -> bool {
+        self.of(credential).is_some()
+    }
+
     /// Remembers what ended a sign-in, where it was a refusal, and gives it back with what happens next.
     pub(super) fn note(
         &mut self,

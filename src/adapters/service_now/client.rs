@@ -188,11 +188,11 @@ impl Client {
         body: &Bytes,
         handed_over: Option<Duration>,
     ) -> Result<http::Response<Bytes>, CallError> {
-        let pass = self.sign_in.pass().await.map_err(CallError::Before)?;
+        let (pass, _trial) = self.sign_in.pass_or_trial().await.map_err(CallError::Before)?;
         self.still_in_time(handed_over)?;
         let response = self.once(method, url, policy, body, &pass).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            self.sign_in.accepted();
+            self.sign_in.answered(&pass, &response);
             return Ok(response);
         }
         if let Some(error) = web_page::of_another_service(self.host(), &response) {
@@ -206,7 +206,7 @@ impl Client {
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(CallError::Before(self.sign_in.refuse(&pass, response.headers())));
         }
-        self.sign_in.accepted();
+        self.sign_in.answered(&pass, &response);
         Ok(response)
     }
 

@@ -110,7 +110,11 @@ impl Client {
             Ok(_) => return unknown(format!("HTTP {} and an error", status.as_u16())),
             Err(fault) => return unknown(format!("HTTP {} and {fault}", status.as_u16())),
         };
-        match row::id(&row).ok().or(known) {
+        let shown = row::id(&row).ok();
+        if verb == Verb::Update && shown.is_some() && shown != known {
+            return unknown(format!("HTTP {} and another record", status.as_u16()));
+        }
+        match shown.or(known) {
             Some(id) => Verdict::Settled(WriteOutcome::Applied {
                 id,
                 read_back: row::record(schema, &row).ok(),

@@ -7,10 +7,12 @@
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
-use tokio::sync::Mutex;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::{Mutex, MutexGuard as AsyncMutexGuard};
 use url::Url;
 
+use super::errors;
 use super::token::TokenRequest;
 use crate::adapters::credential::{CredentialSource, Fingerprint, ServiceNowCredential};
 use crate::adapters::http::{call, failure};
@@ -20,6 +22,10 @@ use crate::ports::{Clock, RemoteError, Transport};
 
 /// A token is renewed this long before it ends, so that no write meets its end.
 const RENEW_BEFORE: Duration = Duration::from_mins(1);
+
+/// A token that is said to end sooner is used so long all the same, since otherwise each call would ask for one; if it
+/// has ended, a 401 says so.
+const SHORTEST_USE: Duration = Duration::from_secs(30);
 
 /// What proves who is calling.
 #[derive(Clone)]
@@ -46,6 +52,13 @@ pub(super) struct SignIn {
     /// Held while signing in, so that a hundred calls that meet a 401 together make one token request.
     kept: Mutex<Option<Pass>>,
     refused: StdMutex<Refused>,
+    /// Held by the one call that tries a credential after it was refused.
+    trial: Mutex<()>,
+}
+
+/// Held until the answer is judged, by a call that tries a credential for all others.
+pub(super) struct Trial<'a> {
+    _turn: AsyncMutexGuard<'a, ()>,
 }
 
 impl SignIn {
@@ -64,6 +77,7 @@ impl SignIn {
             turns: Turns::default(),
             kept: Mutex::default(),
             refused: StdMutex::default(),
+            trial: Mutex::default(),
         }
     }
 
@@ -73,8 +87,21 @@ impl SignIn {
         self.turns = turns;
     }
 
-    /// The pass to call with now.
-    pub(super) async fn pass(&self) -> Result<Pass, RemoteError> {
+    /// The pass to call with now. While its credential is in doubt one call at a time gets it: calls that went together
+    /// would be as many failed sign-ins, and those lock accounts.
+    pub(super) async fn pass_or_trial(&self) -> Result<(Pass, Option<Trial<'_>>), RemoteError> {
+        let pass = self.pass().await?;
+        if !self.refused().is_in_doubt(pass.credential) {
+            return Ok((pass, None));
+        }
+        let turn = self.trial.lock().await;
+        // The call before may have settled it.
+        let pass = self.pass().await?;
+        let in_doubt = self.refused().is_in_doubt(pass.credential);
+        Ok((pass, in_doubt.then_some(Trial { _turn: turn })))
+    }
+
+    async fn pass(&self) -> Result<Pass, RemoteError> {
         let mut kept = self.kept.lock().await;
         let now = self.clock.monotonic();
         if let Some(pass) = &*kept
@@ -116,9 +143,13 @@ impl SignIn {
         standing.unwrap_or_else(|| self.note(pass.credential, pass.can_lock, self.refusal(answer)))
     }
 
-    /// ServiceNow took a call.
-    pub(super) fn accepted(&self) {
-        self.refused().forget();
+    /// ServiceNow answered otherwise than by a 401. What was refused is forgotten only where it took the pass for sure:
+    /// a proxy, or an instance that is busy or down, answers before it looks at who asks.
+    pub(super) fn answered(&self, pass: &Pass, response: &http::Response<Bytes>) {
+        let mut refused = self.refused();
+        if refused.is_in_doubt(pass.credential) && is_the_apis_own(response) {
+            refused.forget();
+        }
     }
 
     /// What a 401 means to the user.
@@ -174,7 +205,8 @@ impl SignIn {
                 turn.granted(granted.rotated);
                 turn.settle(source).await?;
                 let header = call::bearer(&granted.token).map_err(|_| self.unusable())?;
-                let lasts = granted.lasts.map(|lasts| lasts.saturating_sub(RENEW_BEFORE));
+                let used_for = |lasts: Duration| lasts.saturating_sub(RENEW_BEFORE).max(SHORTEST_USE);
+                let lasts = granted.lasts.map(used_for);
                 Ok(pass(
                     header,
                     lasts.map(|lasts| self.clock.monotonic().saturating_add(lasts)),
@@ -206,4 +238,16 @@ impl SignIn {
             ),
         )
     }
+}
+
+/// Whether only the API, and only to somebody it knows, answers so: JSON for what it did, or its own words for what it
+/// refused. Too many requests are counted before the user is looked at.
+fn is_the_apis_own(response: &http::Response<Bytes>) -> bool {
+    let status = response.status();
+    if status.is_success() {
+        return call::json::<serde::de::IgnoredAny>(response.body()).is_ok();
+    }
+    status.is_client_error()
+        && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS)
+        && errors::vendor_error(response.body()).is_some()
 }

@@ -203,3 +203,45 @@ async fn calls_that_are_refused_together_count_once() {
     service_now.identity().await.unwrap();
     assert_eq!(script.requests().len(), 3);
 }
+
+#[tokio::test]
+async fn one_call_finds_out_whether_a_refused_password_is_good_again() {
+    let bench = bench([
+        unauthorized(),
+        unauthorized(),
+        properties(),
+        properties(),
+        properties(),
+    ]);
+    bench.service_now.identity().await.unwrap_err();
+    bench.clock.advance(Duration::from_mins(1));
+    let both = || futures::future::join(bench.service_now.identity(), bench.service_now.identity());
+    let (first, second) = both().await;
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(bench.calls(), 2, "a second failed sign-in, and not a third");
+    bench.clock.advance(Duration::from_hours(1));
+    let (first, second) = both().await;
+    assert!(first.is_ok() && second.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_from_before_the_door_does_not_clear_a_refused_password() {
+    for (answered, clears) in [
+        (Ok(answer(503, "")), false),
+        (Ok(answer(200, "<html>hibernating</html>")), false),
+        (refused(429, "Rate limit exceeded", ""), false),
+        (Ok(answer(403, "<html>blocked</html>")), false),
+        (properties(), true),
+        (refused(403, "User Not Authorized", ""), true),
+    ] {
+        let shown = format!("{answered:?}");
+        let bench = bench([unauthorized(), answered, unauthorized(), properties()]);
+        bench.service_now.identity().await.unwrap_err();
+        bench.clock.advance(Duration::from_mins(1));
+        drop(bench.service_now.identity().await);
+        bench.service_now.identity().await.unwrap_err();
+        // The first rest is a minute, the second an hour.
+        bench.clock.advance(Duration::from_mins(1));
+        assert_eq!(bench.service_now.identity().await.is_ok(), clears, "{shown}");
+    }
+}

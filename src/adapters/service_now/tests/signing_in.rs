@@ -121,6 +121,17 @@ async fn one_token_serves_until_shortly_before_its_end() {
     assert_eq!(authorization(&bench, 4), "Bearer two");
 }
 
+#[tokio::test]
+async fn a_token_that_is_said_to_end_at_once_still_serves_more_than_one_call() {
+    for lasts in [0, 60] {
+        let answers = [token("one", &json!(lasts)), properties(), properties()];
+        let bench = bench_of(Secret::oauth(), answers);
+        bench.service_now.identity().await.unwrap();
+        bench.service_now.identity().await.unwrap();
+        assert_eq!(authorization(&bench, 2), "Bearer one");
+    }
+}
+
 /// Lets other calls go on while it waits for an answer.
 struct Slow(Arc<Script>);
 

@@ -310,3 +310,23 @@ async fn a_record_that_the_account_may_write_and_not_read_is_known_by_its_addres
         .unwrap();
     assert!(matches!(&outcomes[1], WriteOutcome::Applied { id: made, read_back: None } if *made == id(2)));
 }
+
+#[tokio::test]
+async fn an_answer_that_shows_another_record_is_no_proof_of_the_change() {
+    let other = || json!({"result": row(9, "00:01")});
+    let own = || json!({"result": row(2, "00:01")});
+    let single = bench([ok(&other())]);
+    let outcomes = single.service_now.update(&schema(), &[change(1)]).await.unwrap();
+    assert!(
+        matches!(outcomes[0], WriteOutcome::Unknown { .. }),
+        "{outcomes:?}"
+    );
+    let several = bench([batch(&[(0, 200, other()), (1, 200, own())], &[])]);
+    let items = [change(1), change(2)];
+    let outcomes = several.service_now.update(&schema(), &items).await.unwrap();
+    assert!(
+        matches!(outcomes[0], WriteOutcome::Unknown { .. }),
+        "{outcomes:?}"
+    );
+    assert!(matches!(&outcomes[1], WriteOutcome::Applied { id: done, .. } if *done == id(2)));
+}

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 use syncflow::adapters::credential::{CredentialSource, SalesforceCredential, ServiceNowCredential};
@@ -16,7 +18,7 @@ use syncflow::core::ident::{FieldName, RecordId};
 use syncflow::core::schema::ObjectSchema;
 use syncflow::core::side::Side;
 use syncflow::core::value::Value;
-use syncflow::ports::{Remote, RemoteError, UpdateItem, WriteOutcome};
+use syncflow::ports::{CallPolicy, Remote, RemoteError, Transport, TransportError, UpdateItem, WriteOutcome};
 use syncflow_simulators::faults::CannedAnswer;
 use syncflow_simulators::front::{Door, Front};
 use syncflow_simulators::salesforce::{CLIENT_ID, CLIENT_SECRET, Salesforce as Org};
@@ -43,20 +45,49 @@ impl<C: Clone + Send + Sync> CredentialSource<C> for Fixed<C> {
     }
 }
 
+/// Waits as long as it is told to, or, while in a hurry, two seconds.
+struct Patience {
+    stack: Arc<dyn Transport>,
+    hurry: AtomicBool,
+}
+
+impl Patience {
+    fn new(stack: Arc<dyn Transport>) -> Arc<Self> {
+        let hurry = AtomicBool::new(false);
+        Arc::new(Self { stack, hurry })
+    }
+}
+
+#[async_trait]
+impl Transport for Patience {
+    async fn send(&self, mut request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+        if self.hurry.load(Ordering::Relaxed)
+            && let Some(policy) = request.extensions_mut().get_mut::<CallPolicy>()
+        {
+            policy.timeout = Duration::from_secs(2);
+        }
+        self.stack.send(request).await
+    }
+}
+
 fn salesforce_at(url: &str) -> Salesforce {
+    salesforce_by(url, stack::whole().0)
+}
+
+fn salesforce_by(url: &str, transport: Arc<dyn Transport>) -> Salesforce {
     let credential = SalesforceCredential::ClientCredentials {
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.into(),
     };
     let config = SalesforceConfig::new(Url::parse(url).unwrap(), Arc::new(Fixed(credential)));
-    let (transport, clock) = stack::whole();
-    Salesforce::new(config, transport, clock)
+    Salesforce::new(config, transport, Arc::new(stack::StillClock::default()))
 }
 
 /// A service with one record, and the adapter that speaks with it.
 struct Bench<M: Admin + 'static> {
     front: Front<M>,
     remote: Arc<dyn Remote>,
+    patience: Arc<Patience>,
     schema: ObjectSchema,
     field: FieldName,
     id: RecordId,
@@ -68,13 +99,15 @@ async fn org() -> Bench<Org> {
     let front = Front::start(Simulator::new(Org::new()), Arc::new(|| NOW))
         .await
         .unwrap();
-    let remote: Arc<dyn Remote> = Arc::new(salesforce_at(front.base_url()));
+    let patience = Patience::new(stack::whole().0);
+    let remote: Arc<dyn Remote> = Arc::new(salesforce_by(front.base_url(), patience.clone()));
     let fields = Fields::from_iter([("Subject".to_owned(), json!("old"))]);
     let id = front.simulator().model.seed("Case", &fields, NOW).unwrap();
     Bench {
         schema: remote.describe(&"Case".parse().unwrap()).await.unwrap(),
         front,
         remote,
+        patience,
         field: "Subject".parse().unwrap(),
         id: RecordId::parse(Side::Salesforce, &id).unwrap(),
         calls: ("salesforce.queryall", "salesforce.collections.update"),
@@ -96,16 +129,18 @@ async fn instance() -> Bench<Instance> {
         instance_url: front.base_url().parse().unwrap(),
     };
     let (transport, clock) = stack::whole();
+    let patience = Patience::new(transport);
     let remote: Arc<dyn Remote> = Arc::new(ServiceNow::new(
         config,
         Arc::new(Fixed(credential)),
-        transport,
+        patience.clone(),
         clock,
     ));
     Bench {
         schema: remote.describe(&"incident".parse().unwrap()).await.unwrap(),
         front,
         remote,
+        patience,
         field: "short_description".parse().unwrap(),
         id: RecordId::parse(Side::ServiceNow, &id).unwrap(),
         calls: ("servicenow.list", "servicenow.update"),
@@ -138,10 +173,13 @@ impl<M: Admin + 'static> Bench<M> {
     }
 
     fn fault(&self, calls: &str, effect: Effect) {
+        let slow = matches!(effect, Effect::SlowDrip { .. });
+        self.patience.hurry.store(slow, Ordering::Relaxed);
         self.front.simulator().faults.add(Fault::always(calls, effect));
     }
 
     fn heal(&self) {
+        self.patience.hurry.store(false, Ordering::Relaxed);
         self.front.simulator().faults.clear();
     }
 
@@ -281,6 +319,36 @@ async fn what_became_of_a_write_with_a_poisoned_answer_is_unknown() {
         org.does_not_guess_after(effect.clone(), &to).await;
         instance.does_not_guess_after(effect, &to).await;
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_a_byte_at_a_time_ends_with_the_time_for_the_whole_of_it() {
+    let drip = Effect::SlowDrip { millis: 200 };
+    let org = org().await;
+    let instance = instance().await;
+    org.reads_nothing_from(drip.clone(), &["NoAnswer"]).await;
+    instance.reads_nothing_from(drip.clone(), &["NoAnswer"]).await;
+    org.does_not_guess_after(drip.clone(), "slow").await;
+    instance.does_not_guess_after(drip, "slow").await;
+}
+
+#[tokio::test]
+async fn rows_that_are_counted_and_never_shown_are_not_followed_for_ever() {
+    let instance = instance().await;
+    let count = |simulator: &Bench<Instance>| simulator.front.simulator().calls.calls("servicenow.list");
+    let before = count(&instance);
+    instance.fault(
+        "servicenow.list",
+        Effect::StatusBefore(CannedAnswer {
+            status: 200,
+            body: json!({"result": []}).to_string(),
+            headers: vec![("x-total-count".to_owned(), (1_u64 << 40).to_string())],
+        }),
+    );
+    let error = instance.look().await.unwrap_err();
+    assert_eq!(error.problem.reason.as_str(), "RowsHidden", "{error}");
+    assert_eq!(error.class(), FailureClass::HumanNeeded);
+    assert!(count(&instance) - before <= 1000);
 }
 
 #[tokio::test]

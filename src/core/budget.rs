@@ -2,7 +2,7 @@
 //!
 //! Salesforce meters an org's calls over a rolling day, everybody's together, and says with each answer how many were
 //! used. What is over the share belongs to the customer's other integrations. Before it is used up, polls grow rarer:
-//! what is left is spread over a day, so that polling alone never uses it up. Then polls stop, and writes and the
+//! what is left is spread over a day, so that polling at rest never uses it up. Then polls stop, and writes and the
 //! look-ups that lead to them go on with the rest. Then nothing is sent but, now and then, the question how it stands.
 
 use std::collections::BTreeMap;
@@ -66,8 +66,11 @@ pub struct ApiUsage {
 /// What a call is for: the later in this list, the longer it is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// Looks for changes.
+    /// Looks for changes: begins a scan.
     Poll,
+    /// Goes on with what a poll began: the next page, the deletion log after a scan. Ends where polls end, but is never
+    /// paced: a scan that is cut off after its first page would begin with that page the next time too.
+    PollOn,
     /// Looks at known records or at the schema: what writes wait for.
     LookUp,
     /// Changes something.
@@ -230,7 +233,7 @@ impl Budget {
         match purpose {
             Purpose::Poll => self.last_poll = Some(now.monotonic),
             Purpose::Probe => self.last_probe = Some(now.monotonic),
-            Purpose::LookUp | Purpose::Write => {}
+            Purpose::PollOn | Purpose::LookUp | Purpose::Write => {}
         }
         self.in_flight = self.in_flight.saturating_add(attempts);
         let hour = now.wall.seconds().div_euclid(HOUR);
@@ -278,7 +281,7 @@ impl Budget {
 fn limit_of(purpose: Purpose, ceiling: u64) -> u64 {
     let all_but_probes = ceiling.saturating_sub(probes_a_day(ceiling));
     match purpose {
-        Purpose::Poll => all_but_probes - all_but_probes / 20,
+        Purpose::Poll | Purpose::PollOn => all_but_probes - all_but_probes / 20,
         Purpose::LookUp | Purpose::Write => all_but_probes,
         Purpose::Probe => ceiling,
     }

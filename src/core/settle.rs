@@ -95,6 +95,18 @@ pub fn apply_update(
     (next, discrepancies)
 }
 
+/// The reason code of a write between our look at a record and our write to it, which its answer shows.
+pub const WRITE_INTERLEAVED: &str = "WriteInterleaved";
+
+/// Did the record's count of writes move by more than our own write since we looked at it last? Then somebody, or a
+/// business rule that saves the record again, wrote too, and what stood in the fields that we sent is not known. Said
+/// by `ServiceNow`'s `sys_mod_count` only; Salesforce keeps no count.
+#[must_use]
+pub fn is_interleaved(link: &Link, side: Side, read_back: &Record) -> bool {
+    side == Side::ServiceNow
+        && link.seen[side].is_some_and(|seen| read_back.version.mod_count > seen.mod_count.saturating_add(1))
+}
+
 /// Compares what a creation sent with what its answer shows.
 #[must_use]
 pub fn compare_creation(
@@ -256,4 +268,48 @@ fn agreed<T: Clone>(written: Side, from: &T, stands: &T) -> PerSide<T> {
             from.clone()
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::core::ident::RecordId;
+    use crate::core::record::Version;
+    use crate::core::time::Instant;
+
+    fn version(mod_count: u64) -> Version {
+        Version {
+            modified: Instant::from_seconds(1_000),
+            mod_count,
+        }
+    }
+
+    fn answer(mod_count: u64) -> Record {
+        let at = Instant::from_seconds(1_000);
+        Record {
+            id: RecordId::parse(Side::ServiceNow, &format!("{:032x}", 1)).unwrap(),
+            version: version(mod_count),
+            changed_at: at,
+            created_at: at,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_count_that_moved_by_more_than_our_write_shows_somebody_elses() {
+        let record = answer(8);
+        let mut link = Link::begin(Side::ServiceNow, &record.id);
+        let interleaved = |link: &Link, mod_count| is_interleaved(link, Side::ServiceNow, &answer(mod_count));
+        assert!(!interleaved(&link, 8), "nothing is known to compare with");
+        link.seen[Side::ServiceNow] = Some(version(7));
+        assert!(
+            !interleaved(&link, 7),
+            "a write that changed nothing is not counted"
+        );
+        assert!(!interleaved(&link, 8));
+        assert!(interleaved(&link, 9));
+        assert!(!is_interleaved(&link, Side::Salesforce, &record));
+    }
 }

@@ -9,7 +9,7 @@ use super::intake::{Fresh, sort};
 use super::origination::reconsider;
 use super::processing::{Work, process, read};
 use super::rights::Rights;
-use super::scanning::scan_side;
+use super::scanning::{Scanned, scan_side};
 use super::session::{CycleError, Progress, Session};
 use super::settling::settle;
 use super::{preview, regression, requests};
@@ -19,6 +19,7 @@ use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{Link, Phase, Sweep};
 use crate::core::planted::{Bug, planted};
 use crate::core::record::Observation;
+use crate::core::settle::WRITE_INTERLEAVED;
 use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
 
@@ -59,6 +60,7 @@ pub(super) async fn run(
     // What was noticed while the session was opened stands for its first cycle.
     session.warnings = std::mem::take(&mut session.noticed_at_open);
     session.writes = 0;
+    session.put_off = false;
     session.access_checked = PerSide::default();
     session.rights = std::mem::take(&mut pace.rights);
     session.rights.begin_cycle();
@@ -83,7 +85,8 @@ async fn steps(
         .map(|plan| (plan.summary.kind, plan.summary.side))
     {
         Some((GuardKind::Changes, side)) => {
-            scan_side(session, side, (false, Duration::ZERO), progress).await?;
+            let scanned = scan_side(session, side, (false, Duration::ZERO), progress).await?;
+            scanned.whole()?;
         }
         Some((GuardKind::Deletions, _)) => ask_the_logs(session, pace).await?,
         Some((GuardKind::Restored, side)) => regression::take_up(session, side).await?,
@@ -106,6 +109,7 @@ async fn steps(
             session.header.cursors[side].floor = Some(session.parts.clock.now());
         }
     }
+    let mut put_off = None;
     for side in Side::BOTH {
         let max_age = if asked_now {
             // Who asks for a sync now has just changed something.
@@ -119,7 +123,17 @@ async fn steps(
         // Taken when the answer is there, and also of a scan that failed: whatever this flow has read is then older
         // than the next scan allows. A moment taken before the call would let a flow's own last poll serve it again.
         pace.scanned_at[side] = Some(session.parts.clock.monotonic());
-        scanned?;
+        // A side that lets us read no more for now may still be written to: what changed on the other one goes on.
+        if let Scanned::PutOff(error) = scanned? {
+            put_off.get_or_insert(error);
+        }
+    }
+    if let Some(error) = put_off {
+        // Calls are scarce: the slower looks wait too.
+        pace.remember_warnings(session, now);
+        session.commit_header().await?;
+        session.put_off = true;
+        return Err(error);
     }
     if deep {
         pace.deep_at = Some(now);
@@ -154,6 +168,13 @@ impl Pace {
     /// happen to be read.
     fn remember_warnings(&mut self, session: &mut Session<'_>, now: Duration) {
         for warning in session.warnings.drain(..) {
+            // One of its kind an hour: a business rule that saves again would name every record in turn.
+            let told = |(known, at): &(Problem, Duration)| {
+                known.reason == warning.reason && now.saturating_sub(*at) < WARNINGS_STAND_FOR
+            };
+            if warning.reason.as_str() == WRITE_INTERLEAVED && self.noticed.iter().any(told) {
+                continue;
+            }
             self.noticed.retain(|(known, _)| *known != warning);
             self.noticed.push((warning, now));
         }

@@ -10,11 +10,14 @@ use super::sending::{Unsent, permit};
 use super::session::{CycleError, OnSide, Session};
 use crate::core::creation::{Attribution, CreationPlan, complete_creation};
 use crate::core::failure::Problem;
-use crate::core::ident::{LinkId, RecordId};
+use crate::core::ident::{FieldName, LinkId, RecordId};
 use crate::core::link::{ChosenIds, IntentKind, Link};
 use crate::core::plan::PlannedWrite;
 use crate::core::planted::{Bug, planted};
-use crate::core::settle::{Discrepancy, apply_update, compare_creation, mark_cut};
+use crate::core::record::Record;
+use crate::core::settle::{
+    Discrepancy, WRITE_INTERLEAVED, apply_update, compare_creation, is_interleaved, mark_cut,
+};
 use crate::core::side::Side;
 use crate::core::time::Instant;
 use crate::ports::{CreateItem, MOVED_MEANWHILE, UpdateItem, WriteOutcome};
@@ -159,6 +162,7 @@ pub(super) async fn update(
                 session.writes += 1;
                 applied += 1;
                 let before = link;
+                warn_of_another_write(session, &before, side, write, read_back.as_ref());
                 let (link, differences) =
                     apply_update(&session.context(), &before, side, write, read_back.as_ref());
                 invariants::check_bases(side, &before, &link).map_err(Unsent::State)?;
@@ -248,6 +252,36 @@ fn note_chosen(session: &mut Session<'_>, side: Side, link: &Link, made: &Record
             session.header.chosen_ids = honoured;
         }
     }
+}
+
+/// What a write between our look and ours did to the fields that we sent is not known: told once an hour, and logged
+/// for each record.
+fn warn_of_another_write(
+    session: &mut Session<'_>,
+    before: &Link,
+    side: Side,
+    write: &PlannedWrite,
+    read_back: Option<&Record>,
+) {
+    if !read_back.is_some_and(|record| is_interleaved(before, side, record)) {
+        return;
+    }
+    let fields: Vec<&str> = write.fields.keys().map(FieldName::as_str).collect();
+    let fields = fields.join(", ");
+    tracing::warn!(
+        reason = WRITE_INTERLEAVED,
+        record = write.id.as_str(),
+        fields,
+        "another write came between our look at this record and our write"
+    );
+    session.warn(Problem::human(
+        WRITE_INTERLEAVED,
+        format!(
+            "{} {} was written by somebody else, or saved again by a business rule, between our look and our write to \
+             {fields}; if a person's edit of these is missing, it is in the record's history there",
+            session.flow.sides[side].object, write.id
+        ),
+    ));
 }
 
 fn warn_of_changes(session: &mut Session<'_>, differences: &[Discrepancy], side: Side) {

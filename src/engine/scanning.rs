@@ -3,12 +3,13 @@
 //! The rows of a scan are counted before anything is written: when so many linked records changed at once that the
 //! guard holds them back, nothing of the scan is written, and the cursor stays where it was.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::guard;
 use super::intake::sort;
 use super::origination::resolve;
-use super::processing::{Work, process};
+use super::processing::{Work, process, read};
 use super::session::{CycleError, OnSide, Progress, Session};
 use super::{invariants, regression};
 use crate::core::compile::created_field;
@@ -18,7 +19,7 @@ use crate::core::guard::{GuardKind, PlanSummary, exceeds};
 use crate::core::header::{Cursor, HeldPlan};
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::planted::{Bug, planted};
-use crate::core::record::Record;
+use crate::core::record::{Observation, Record};
 use crate::core::rules::created_from;
 use crate::core::scan::{Start, advance, start};
 use crate::core::side::Side;
@@ -29,13 +30,37 @@ use crate::ports::{ChangePage, ChangeQuery};
 /// before it.
 const MOST_WAITING: usize = 10_000;
 
+/// How old rows may be when something follows from them. A bulk job's are up to an hour old: what was deleted or edited
+/// since would get a counterpart, or be written over with what it held then.
+const ACTED_ON_WITHIN: Duration = Duration::from_mins(1);
+
+/// How far a scan came.
+#[must_use]
+pub(super) enum Scanned {
+    /// To its end.
+    Whole,
+    /// The service, or the share of its calls that is ours, lets us read later. What was read and not processed is read
+    /// again then; memory and store agree, so the other side can go on.
+    PutOff(CycleError),
+}
+
+impl Scanned {
+    /// For whoever needs the whole of it.
+    pub(super) fn whole(self) -> Result<(), CycleError> {
+        match self {
+            Self::Whole => Ok(()),
+            Self::PutOff(error) => Err(error),
+        }
+    }
+}
+
 /// Reads a side's changes to their end.
 pub(super) async fn scan_side(
     session: &mut Session<'_>,
     side: Side,
     (deep, max_age): (bool, Duration),
     progress: Progress<'_>,
-) -> Result<(), CycleError> {
+) -> Result<Scanned, CycleError> {
     let overlap = if deep {
         session.tuning.deep_overlap
     } else {
@@ -52,7 +77,10 @@ pub(super) async fn scan_side(
             // Taking up years of records may last for hours: tell how far it has come.
             progress(session);
         }
-        let page = read_page(session, side, &cursor, overlap, max_age).await?;
+        let page = match read_page(session, side, &cursor, overlap, max_age).await {
+            Err(error) if error.is_throttled() => return Ok(Scanned::PutOff(error)),
+            other => other?,
+        };
         if regression::check_clock(session, side, page.server_time) {
             cursor = session.header.cursors[side].clone();
             (began_at, waiting) = (None, Waiting::default());
@@ -60,7 +88,8 @@ pub(super) async fn scan_side(
         }
         let began = *began_at.get_or_insert(page.server_time);
         cursor = advance(&cursor, page.records.last(), page.complete, began);
-        waiting.add(session, side, page.records);
+        let as_of = session.parts.clock.monotonic().saturating_sub(page.age);
+        waiting.add(session, side, page.records, as_of);
         if first_time || page.complete || waiting.rows >= MOST_WAITING {
             if !first_time {
                 permit_changes(session, side, &waiting, began, page.complete).await?;
@@ -78,7 +107,7 @@ pub(super) async fn scan_side(
             session.commit_header().await?;
         }
         if page.complete {
-            return Ok(());
+            return Ok(Scanned::Whole);
         }
     }
 }
@@ -116,14 +145,15 @@ async fn read_page(
 /// Rows that were read and counted, and from which nothing has followed yet.
 #[derive(Default)]
 struct Waiting {
-    pages: Vec<Vec<Record>>,
+    /// With the moment, by our monotonic clock, that the rows show.
+    pages: Vec<(Duration, Vec<Record>)>,
     rows: usize,
     /// Linked records that changed, with when: of the whole scan.
     changed: Vec<(LinkId, RecordId, Instant)>,
 }
 
 impl Waiting {
-    fn add(&mut self, session: &mut Session<'_>, side: Side, records: Vec<Record>) {
+    fn add(&mut self, session: &mut Session<'_>, side: Side, records: Vec<Record>, as_of: Duration) {
         let intake = sort(session, side, records);
         // Most rows are seen again only because scans overlap: they are not kept.
         let mut kept = Vec::new();
@@ -141,16 +171,20 @@ impl Waiting {
         kept.extend(intake.candidates);
         kept.extend(intake.older);
         self.rows += kept.len();
-        self.pages.push(kept);
+        self.pages.push((as_of, kept));
     }
 
     async fn flush(&mut self, session: &mut Session<'_>, side: Side) -> Result<(), CycleError> {
         self.rows = 0;
-        for records in std::mem::take(&mut self.pages) {
+        for (as_of, mut records) in std::mem::take(&mut self.pages) {
             session.go_on()?;
+            let age = session.parts.clock.monotonic().saturating_sub(as_of);
+            let mut work = Work::default();
+            if age > ACTED_ON_WITHIN {
+                (records, work.links) = as_they_stand(session, side, &records).await?;
+            }
             // Sorted again: a row of an earlier page may have got its link meanwhile, and a write of it may be at work.
             let mut intake = sort(session, side, records);
-            let mut work = Work::default();
             resolve(session, side, &mut intake, &mut work).await?;
             work.links.extend(intake.touched);
             work.fresh[side].extend(intake.fresh);
@@ -158,6 +192,27 @@ impl Waiting {
         }
         Ok(())
     }
+}
+
+/// These records as they stand now, those that are there; and the links of those that are not, which are looked at one
+/// by one: their look tells what is gone from what is hidden. Without a link, there is nothing to do for either.
+async fn as_they_stand(
+    session: &Session<'_>,
+    side: Side,
+    records: &[Record],
+) -> Result<(Vec<Record>, BTreeSet<LinkId>), CycleError> {
+    let ids: Vec<RecordId> = records.iter().map(|record| record.id.clone()).collect();
+    let mut observed = read(session, side, &ids).await?;
+    let (mut present, mut absent) = (Vec::new(), BTreeSet::new());
+    for id in &ids {
+        match observed.remove(id) {
+            Some(Observation::Present(record)) => present.push(record),
+            Some(Observation::Gone(_) | Observation::NotVisible | Observation::Unread) | None => {
+                absent.extend(session.book.of_record(side, id).map(|link| link.id.clone()));
+            }
+        }
+    }
+    Ok((present, absent))
 }
 
 /// Lets the changes of a scan pass, or stops the flow with what a person has to approve.

@@ -79,6 +79,11 @@ impl CycleError {
             ))
     }
 
+    /// Does the service, or our share of its calls, ask us to wait?
+    pub(super) fn is_throttled(&self) -> bool {
+        matches!(self, Self::Remote { error, .. } if error.kind == RemoteErrorKind::Throttled)
+    }
+
     /// Does another process own the state by now?
     pub(super) fn owns_nothing(&self) -> bool {
         matches!(self, Self::Remote { error, .. } if error.kind == RemoteErrorKind::NotPermitted)
@@ -153,6 +158,8 @@ pub(super) struct Session<'a> {
     pub(super) went_back: PerSide<bool>,
     /// Was the outcome of a write of this cycle left to be found out by looking?
     pub(super) unsettled: bool,
+    /// Did the last cycle do all it could, and a service lets us read the rest later? Then memory and store agree.
+    pub(super) put_off: bool,
     stored_header: Option<Header>,
     control: watch::Receiver<Control>,
 }
@@ -195,6 +202,7 @@ impl<'a> Session<'a> {
             rights: Rights::default(),
             went_back: PerSide::default(),
             unsettled: false,
+            put_off: false,
             stored_header: snapshot.header,
             control,
         };

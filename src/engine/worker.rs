@@ -88,12 +88,19 @@ impl Worker {
             let wait = match outcome {
                 Ok(()) => {
                     failures = 0;
+                    if let Some(session) = &session {
+                        self.describe(session, &mut report);
+                        report.handled_sync_now.clone_from(&told.requests.sync_now);
+                    }
                     report.last_good_cycle = Some(self.parts.clock.now());
                     self.jittered(self.parts.definition.interval)
                 }
                 Err(CycleError::Stopped) => return,
                 Err(error) => {
                     failures = failures.saturating_add(1);
+                    if let Some(session) = &session {
+                        self.describe(session, &mut report);
+                    }
                     let problem = error.problem();
                     tracing::warn!(
                         reason = problem.reason.as_str(),
@@ -102,15 +109,9 @@ impl Worker {
                     );
                     report.state = FlowState::Failing(problem);
                     report.held_plan = error.held_plan();
-                    // What is in memory may be ahead of what is stored: begin again from what is stored.
-                    session = None;
                     self.after_failure(&error, failures)
                 }
             };
-            if let Some(session) = &session {
-                self.describe(session, &mut report);
-                report.handled_sync_now.clone_from(&told.requests.sync_now);
-            }
             publish(&reports, &report);
             if self.pause(&mut control, &told, wait).await.is_err() {
                 return;
@@ -139,9 +140,12 @@ impl Worker {
             .sync_now
             .as_deref()
             .is_some_and(|token| pace.handles(token));
-        cycle::run(&mut current, pace, asked_now, progress).await?;
-        *session = Some(current);
-        Ok(())
+        let outcome = cycle::run(&mut current, pace, asked_now, progress).await;
+        // After a failure, what is in memory may be ahead of what is stored: then begin again from what is stored.
+        if outcome.is_ok() || current.put_off {
+            *session = Some(current);
+        }
+        outcome
     }
 
     /// Waits, but not past a change of what we are told. An error means that nobody is there to tell us anything.

@@ -62,7 +62,10 @@ impl Process {
             ))
         };
         let salesforce = Salesforce::new(
-            SalesforceConfig::new(ORG_URL.parse().unwrap(), Arc::new(OrgCredential)),
+            SalesforceConfig {
+                bulk: lock(world).bulk,
+                ..SalesforceConfig::new(ORG_URL.parse().unwrap(), Arc::new(OrgCredential))
+            },
             transport(Side::Salesforce),
             Arc::clone(&clock),
         );

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use syncflow::adapters::salesforce::BulkRules;
 use syncflow::core::side::Side;
 use syncflow::core::time::Instant;
 use syncflow::ports::{CallPolicy, Clock, Effect, Entropy, Fence, Transport, TransportError};
@@ -69,6 +70,8 @@ pub struct World {
     /// Something in front of Salesforce refuses every write whose body holds this text, and counts.
     pub refuses: Option<String>,
     pub refused_calls: u64,
+    /// From which sizes on the flow uses bulk jobs.
+    pub bulk: BulkRules,
     audited: [usize; 2],
     wake_at: Vec<i64>,
     entropy: Chance,
@@ -98,6 +101,7 @@ impl World {
             lost_requests: 0,
             refuses: None,
             refused_calls: 0,
+            bulk: BulkRules::default(),
             audited: [0, 0],
             wake_at: Vec::new(),
             entropy: Chance::new(seed ^ 0xE17),

@@ -42,7 +42,7 @@ impl Kind {
 
     const fn purpose(self) -> Purpose {
         match self {
-            Self::Query => Purpose::Poll,
+            Self::Query => Purpose::PollOn,
             Self::Ingest => Purpose::Write,
         }
     }
@@ -252,7 +252,7 @@ impl Job {
         let path = self.path(client, &format!("/results?{query}"));
         let ask = Ask {
             headers: vec![(ACCEPT, CSV)],
-            ..Ask::poll("bulk_results", "the rows of a bulk query", path)
+            ..Ask::poll_on("bulk_results", "the rows of a bulk query", path)
         };
         let response = client.read(&ask, "a bulk job").await?;
         let table = table(&ask, &response)?;

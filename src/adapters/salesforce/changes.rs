@@ -42,7 +42,7 @@ async fn page(client: &Client, query: &ChangeQuery, limit: usize) -> Result<Chan
     }
     let what = format!("a query for changed {} records", query.schema.object);
     let ask = Ask {
-        purpose: Some(Purpose::Poll),
+        purpose: Some(purpose(query, limit)),
         ..query::ask(client, ACTION, what, Scope::Present, &soql)
     };
     let object = query.schema.object.as_str();
@@ -58,6 +58,17 @@ async fn page(client: &Client, query: &ChangeQuery, limit: usize) -> Result<Chan
         hidden_rows: 0,
         age: Duration::ZERO,
     })
+}
+
+/// Only the call that begins a scan is paced: a later page, or the first one again at a shorter length, goes on with it.
+fn purpose(query: &ChangeQuery, limit: usize) -> Purpose {
+    let within_a_scan = matches!(query.after, Some((_, Some(_))));
+    let again = limit < query.limit.clamp(1, PAGE);
+    if within_a_scan || again {
+        Purpose::PollOn
+    } else {
+        Purpose::Poll
+    }
 }
 
 /// Rows after a key, in the order of the key.

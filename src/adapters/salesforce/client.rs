@@ -59,10 +59,10 @@ impl Ask {
         }
     }
 
-    /// As [`Ask::read`], for looking for changes: the first to wait when calls grow scarce.
-    pub(super) fn poll(action: &'static str, what: impl Into<String>, path: String) -> Self {
+    /// As [`Ask::read`], for going on with looking for changes: among the first to wait when calls grow scarce.
+    pub(super) fn poll_on(action: &'static str, what: impl Into<String>, path: String) -> Self {
         Self {
-            purpose: Some(Purpose::Poll),
+            purpose: Some(Purpose::PollOn),
             ..Self::read(action, what, path)
         }
     }

@@ -102,7 +102,7 @@ fn ask(client: &Client, schema: &ObjectSchema, start: Instant, end: Instant) -> 
         .append_pair("start", &spelled(start))
         .append_pair("end", &spelled(end))
         .finish();
-    Ask::poll(
+    Ask::poll_on(
         ACTION,
         format!("the question for deleted {} records", schema.object),
         client.data_path(&format!("sobjects/{}/deleted/?{query}", schema.object)),

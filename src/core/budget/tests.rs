@@ -93,6 +93,17 @@ fn a_poll_is_spread_over_the_day_when_little_is_left() {
 }
 
 #[test]
+fn a_scan_that_began_goes_on_while_polls_are_spread_and_ends_where_polls_end() {
+    let mut budget = knowing(80, 11_000, 15_000);
+    assert!(is_granted(&mut budget, Purpose::Poll, at(1_000)));
+    assert!(!is_granted(&mut budget, Purpose::Poll, at(1_001)));
+    assert!(is_granted(&mut budget, Purpose::PollOn, at(1_001)));
+    assert!(is_granted(&mut budget, Purpose::PollOn, at(1_002)));
+    let mut budget = knowing(80, 11_400, 15_000);
+    assert!(!is_granted(&mut budget, Purpose::PollOn, at(1_000)));
+}
+
+#[test]
 fn an_exhausted_budget_is_asked_about_every_quarter_of_an_hour_and_goes_on_when_it_frees() {
     let mut budget = knowing(80, 11_950, 15_000);
     assert_eq!(budget.admit(Purpose::Write, 1, at(10)), Admission::AskFirst);
@@ -159,7 +170,12 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let purpose = prop_oneof![Just(Purpose::Poll), Just(Purpose::LookUp), Just(Purpose::Write)];
+    let purpose = prop_oneof![
+        Just(Purpose::Poll),
+        Just(Purpose::PollOn),
+        Just(Purpose::LookUp),
+        Just(Purpose::Write)
+    ];
     prop_oneof![
         6 => (purpose, 1_u64..=4, 0_u64..=4, any::<bool>())
             .prop_map(|(purpose, attempts, arrive, told)| Step::Call(purpose, attempts, arrive.min(attempts), told)),
@@ -224,7 +240,7 @@ proptest! {
     #[test]
     fn a_refusal_always_says_when_to_ask_again(used in 0_u64..30_000, seconds in 0_u64..200_000) {
         let mut budget = knowing(80, used, 15_000);
-        for purpose in [Purpose::Poll, Purpose::LookUp, Purpose::Write, Purpose::Probe] {
+        for purpose in [Purpose::Poll, Purpose::PollOn, Purpose::LookUp, Purpose::Write, Purpose::Probe] {
             if let Admission::Refused(refusal) = budget.admit(purpose, 4, at(seconds)) {
                 prop_assert!(!refusal.retry_after.is_zero());
                 prop_assert!(refusal.retry_after <= DAY);

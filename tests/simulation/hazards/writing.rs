@@ -197,6 +197,12 @@ pub fn h10_an_edit_between_our_look_and_our_write_leaves_its_trace() {
         let kept = scene.journal().iter().any(|(lost, _)| lost == "theirs");
         if !stands && !kept {
             unseen.push(steps);
+            // What nobody could see before the write shows in its answer.
+            let told = scene.warnings();
+            assert!(
+                told.iter().any(|reason| reason == "WriteInterleaved"),
+                "after {steps} steps: {told:?}"
+            );
         }
     }
     // Between the answer to the last look and the write that follows it lies the one moment that nobody can see.

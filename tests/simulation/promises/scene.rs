@@ -86,6 +86,17 @@ impl Scene {
         }
     }
 
+    /// Lets the process take steps until this is so.
+    pub fn step_until(&mut self, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..100_000 {
+            if holds(self) {
+                return;
+            }
+            self.step(1);
+        }
+        panic!("it never came to that: {:?}", self.report());
+    }
+
     /// Lets time pass until a process that sleeps wakes.
     pub fn skip_sleep(&mut self) {
         let mut world = lock(&self.world);
@@ -350,6 +361,14 @@ impl Scene {
     pub fn calls_of_the_last_day(&self) -> u64 {
         let world = lock(&self.world);
         world.salesforce.model.requests_used(world.timestamp())
+    }
+
+    /// The org's other integrations have used so many of the last 24 hours' calls, of 15,000 that everybody may make.
+    pub fn others_have_used(&self, calls: u64) {
+        self.set_up(|world| {
+            world.salesforce.model.settings.daily_requests = 15_000;
+            world.salesforce.model.set_requests_used_elsewhere(calls);
+        });
     }
 
     /// How many records API clients made.

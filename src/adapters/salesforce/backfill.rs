@@ -38,6 +38,9 @@ const PART: usize = 10_000;
 /// The smallest part worth asking for: an answer that is too large at that is left to the plain pages.
 const SMALLEST_PART: usize = 500;
 
+/// Parts in a row with nothing new in them. Plain pages read far fewer rows than these have while a job is at work.
+const MOST_STALE_PARTS: usize = 100;
+
 /// How old the rows of a job may be when they are given out.
 const GROWS_OLD: Duration = Duration::from_hours(1);
 
@@ -246,7 +249,8 @@ impl Running {
         }))
     }
 
-    /// Reads parts until there are rows to give out that were not given out yet, or nothing is left.
+    /// Reads parts until there are rows to give out that were not given out yet, or nothing is left. Part after part
+    /// with nothing new in it is an error: the plain pages are further on then.
     async fn read_on(&mut self, client: &Client, query: &ChangeQuery) -> Result<(), RemoteError> {
         let Progress::Reading {
             rows,
@@ -257,7 +261,12 @@ impl Running {
         else {
             return Ok(());
         };
+        let mut read_in_vain = 0;
         while rows.is_empty() && *more {
+            if read_in_vain == MOST_STALE_PARTS {
+                return Err(super::query::endless("the question for the rows of a bulk job"));
+            }
+            read_in_vain += 1;
             let read = match self.job.part(client, next.as_deref(), *part).await {
                 Err(error) if error.problem.reason.as_str() == "AnswerTooLarge" && *part > SMALLEST_PART => {
                     *part /= 2;

@@ -213,12 +213,21 @@ impl Client {
         CallFailure::without_effect(self.sessions.refuse(session, refused, &self.config))
     }
 
-    /// An answer to a call whose session was taken. `userinfo` takes sessions that the REST API does not.
+    /// An answer to a call whose session was not refused. That it was taken only Salesforce's own words show: what a
+    /// gateway, a maintenance page or a throttle says comes before anybody looks at a token. And `userinfo` takes
+    /// sessions that the REST API does not.
     fn taken(&self, ask: &Ask, response: http::Response<Bytes>) -> Result<Reply, CallFailure> {
-        if ask.path.starts_with("/services/data/") {
+        let reply = sort(&ask.what, response)?;
+        let in_its_words = match &reply {
+            Reply::Success(response) => {
+                matches!(response.body().trim_ascii_start().first(), Some(b'{' | b'['))
+            }
+            Reply::Errors { .. } => true,
+        };
+        if in_its_words && ask.path.starts_with("/services/data/") {
             self.sessions.accepted();
         }
-        sort(&ask.what, response)
+        Ok(reply)
     }
 
     /// Our monotonic clock: when a write begins that takes several calls.

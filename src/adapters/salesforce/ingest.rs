@@ -25,7 +25,7 @@ use super::rejection::{self, Deed};
 use super::write::{self, TIMEOUT, unknown};
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, RecordId};
-use crate::core::schema::ObjectSchema;
+use crate::core::schema::{FieldKind, ObjectSchema};
 use crate::core::side::Side;
 use crate::core::value::Value;
 use crate::ports::{CreateItem, Rejection, RemoteError, RemoteErrorKind, WriteOutcome};
@@ -55,13 +55,13 @@ pub(super) fn suits(schema: &ObjectSchema, items: &[CreateItem]) -> bool {
     !assigned && one_field && stamps.len() == items.len()
 }
 
-/// Makes the records. An error means that nothing was sent that has an effect.
+/// Makes the records. `began` is when the write began. An error means that nothing was sent that has an effect.
 pub(super) async fn create(
     client: &Client,
     schema: &ObjectSchema,
     items: &[CreateItem],
+    began: Duration,
 ) -> Result<Ingested, RemoteError> {
-    let began = client.monotonic();
     let Some(stamp) = items.first().map(|item| &item.stamp.0) else {
         return Ok(Ingested::Done(Vec::new()));
     };
@@ -124,12 +124,11 @@ fn rows(
             .iter()
             .map(|field| match item.fields.get(*field) {
                 None => Ok(String::new()),
-                Some(Value::Null) => Ok(NULL.to_owned()),
                 Some(Value::Text(text)) if text == NULL => Err(write::unsuitable(schema, field)),
                 Some(value) => schema
                     .fields
                     .get(*field)
-                    .and_then(|field| convert::write_cell(&field.kind, value))
+                    .and_then(|field| cell(&field.kind, value))
                     .ok_or_else(|| write::unsuitable(schema, field)),
             })
             .collect();
@@ -144,6 +143,16 @@ fn rows(
         }
     }
     (csv, refused)
+}
+
+/// The cell of a value. A checkbox cannot be emptied: cleared means unchecked, as in every other way of writing.
+fn cell(kind: &FieldKind, value: &Value) -> Option<String> {
+    let cell = convert::write_cell(kind, value)?;
+    Some(match (kind, value) {
+        (FieldKind::Boolean, _) => cell,
+        (_, Value::Null) => NULL.to_owned(),
+        _ => cell,
+    })
 }
 
 /// Tells Salesforce to stop; true when it said that it did.

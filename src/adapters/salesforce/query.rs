@@ -139,6 +139,17 @@ pub(super) fn batch<T>(
     })
 }
 
+/// Part after part, and no end in sight.
+pub(super) fn endless(what: &str) -> RemoteError {
+    failure::transient(
+        "EndlessAnswer",
+        format!(
+            "Salesforce answered {what} with one part after another and no end in sight; nothing is concluded from \
+             them, and it is tried again by itself"
+        ),
+    )
+}
+
 /// The answer does not say when it was given, and no other clock counts.
 pub(super) fn no_server_time(what: &str) -> RemoteError {
     failure::transient(
@@ -147,8 +158,12 @@ pub(super) fn no_server_time(what: &str) -> RemoteError {
     )
 }
 
+/// Calls of one look-up. Salesforce makes batches of 200 rows at least where all are shown, so the most rows that a
+/// look-up may have need a fifth of it.
+const MOST_CALLS: usize = 250;
+
 /// Every row of a query, however many batches Salesforce makes of it, at most `most`. A locator that Salesforce
-/// forgot in between begins the query anew, once.
+/// forgot in between begins the query anew, once. Batches that go on and on are an error (`EndlessAnswer`).
 pub(super) async fn every<T>(
     client: &Client,
     first: &Ask,
@@ -157,10 +172,15 @@ pub(super) async fn every<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T, RemoteError>,
 ) -> Result<Vec<T>, RemoteError> {
     let mut restarts = 1;
+    let mut calls = 0;
     'query: loop {
         let mut rows = Vec::new();
         let mut next: Option<String> = None;
         loop {
+            if calls == MOST_CALLS {
+                return Err(endless(&first.what));
+            }
+            calls += 1;
             let following = next
                 .take()
                 .map(|path| Ask::read(first.policy.action, first.what.as_str(), path));

@@ -14,7 +14,7 @@ use super::errors::{self, ApiError};
 use super::guarded;
 use super::ingest::{self, Ingested};
 use super::rejection::{self, Deed};
-use crate::core::failure::Problem;
+use crate::core::failure::{FailureClass, Problem};
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::schema::{FieldKind, ObjectSchema};
 use crate::core::time::Instant;
@@ -32,19 +32,20 @@ pub(super) async fn create(
     items: &[CreateItem],
     rules: BulkRules,
 ) -> Result<Vec<WriteOutcome>, RemoteError> {
+    // The right to write was checked for one write, whichever ways it tries.
+    let began = client.monotonic();
     if items.len() <= collections::LARGEST_BATCH {
-        return create_batch(client, schema, items, client.monotonic()).await;
+        return create_batch(client, schema, items, began).await;
     }
     if items.len() > rules.ingest_most {
         return Err(collections::too_large(items.len()));
     }
     if items.len() >= rules.ingest_from
         && ingest::suits(schema, items)
-        && let Ingested::Done(outcomes) = ingest::create(client, schema, items).await?
+        && let Ingested::Done(outcomes) = ingest::create(client, schema, items, began).await?
     {
         return Ok(outcomes);
     }
-    let began = client.monotonic();
     let mut outcomes: Vec<WriteOutcome> = Vec::with_capacity(items.len());
     for batch in items.chunks(collections::LARGEST_BATCH) {
         match create_batch(client, schema, batch, began).await {
@@ -56,10 +57,16 @@ pub(super) async fn create(
     Ok(outcomes)
 }
 
-/// Another call of the same write was sent, so this one's failure is told record by record.
+/// Another call of the same write was sent, so this one's failure is told record by record. Nothing is wrong with the
+/// records, so they are sent again soon, whoever must act meanwhile: the next call tells that for all.
 pub(super) fn not_sent(error: &RemoteError) -> WriteOutcome {
+    let Problem { reason, message, .. } = error.problem.clone();
     WriteOutcome::Rejected(Rejection {
-        problem: error.problem.clone(),
+        problem: Problem {
+            class: FailureClass::Transient,
+            reason,
+            message,
+        },
         gone: false,
     })
 }

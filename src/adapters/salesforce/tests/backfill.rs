@@ -234,6 +234,23 @@ async fn a_job_that_is_of_no_use_costs_no_row() {
 }
 
 #[tokio::test]
+async fn a_job_whose_parts_bring_nothing_new_is_left_for_the_pages() {
+    let begun = [
+        page(&[1, 2]),
+        page(&[3, 4]),
+        page(&[5, 6]),
+        count(1_000),
+        job("UploadComplete"),
+        page(&[7, 8]),
+        job("JobComplete"),
+    ];
+    let stale = (0..100).map(|_| part(&[1, 2], "MTAwMDA"));
+    let (salesforce, script, clock) = adapter(begun.into_iter().chain(stale).chain([page(&[9])]).collect());
+    assert_eq!(subjects(&read_all(&salesforce, &clock).await), expected(1..=9));
+    assert_eq!(script.requests().len(), 1 + 7 + 100 + 1);
+}
+
+#[tokio::test]
 async fn an_org_without_bulk_jobs_is_scanned_by_pages() {
     let (salesforce, _, clock) = adapter(vec![
         page(&[1, 2]),

@@ -167,6 +167,21 @@ async fn all_calls_of_one_write_share_the_time_it_was_permitted_for() {
 }
 
 #[tokio::test]
+async fn what_was_not_sent_waits_for_nobody_though_the_call_before_it_needs_a_person() {
+    let all: Vec<String> = (0..25).map(|index| sub(index, 204, "null")).collect();
+    let (salesforce, _) = signed_in([composite(&all), expired(), token("two"), expired()]);
+    let items: Vec<_> = (0..30).map(guarded).collect();
+    let outcomes = salesforce.update(&schema(), &items).await.unwrap();
+    for outcome in &outcomes[25..] {
+        let WriteOutcome::Rejected(put_off) = outcome else {
+            panic!("not put off: {outcome:?}");
+        };
+        assert_eq!(put_off.problem.reason.as_str(), "SessionRefused");
+        assert_eq!(put_off.problem.class, FailureClass::Transient);
+    }
+}
+
+#[tokio::test]
 async fn a_guarded_call_without_a_usable_answer_leaves_every_item_unknown() {
     for answer in [
         Err(TransportError::NoAnswer("reset".into())),

@@ -223,7 +223,30 @@ async fn where_a_job_is_not_to_be_had_or_not_safe_the_records_are_made_by_collec
 }
 
 #[tokio::test]
-async fn values_stand_in_the_data_as_they_are_and_an_empty_one_empties_its_field() {
+async fn a_job_that_was_refused_late_leaves_the_other_way_no_time_of_its_own() {
+    let clock = Arc::new(TestClock::default());
+    let refused = Ok(answer(400, r#"[{"errorCode":"INVALIDENTITY","message":"x"}]"#));
+    let script =
+        Arc::new(Script::new([token("one"), refused]).taking(clock.clone(), Duration::from_secs(35)));
+    let config = SalesforceConfig {
+        bulk: BulkRules {
+            ingest_from: 201,
+            ingest_most: 1_000,
+            ..BulkRules::default()
+        },
+        ..SalesforceConfig::new(
+            Url::parse("https://acme.my.salesforce.com").unwrap(),
+            Arc::new(Fixed(client_credentials())),
+        )
+    };
+    let salesforce = Salesforce::new(config, script.clone(), clock);
+    let error = salesforce.create(&ticket(), &items(250)).await.unwrap_err();
+    assert_eq!(error.problem.reason.as_str(), "TimeUsedUp");
+    assert_eq!(script.requests().len(), 2, "no record was sent");
+}
+
+#[tokio::test]
+async fn values_stand_in_the_data_as_they_are_and_an_empty_one_empties_its_field_or_unchecks_it() {
     let (salesforce, script, _) = adapter(vec![
         job("Open"),
         Ok(answer(201, "")),
@@ -234,22 +257,31 @@ async fn values_stand_in_the_data_as_they_are_and_an_empty_one_empties_its_field
         unprocessed(&[]),
     ]);
     let mut all = items(250);
+    all[4].fields.insert(field("Escalated__c"), Value::Null);
     all[0]
         .fields
         .insert(field("Effort__c"), Value::Number("4.50".parse().unwrap()));
     all[0].fields.insert(field("Subject"), Value::text("a, \"b\"\nc"));
     all[1].fields.insert(field("Effort__c"), Value::Null);
     all[2].fields.insert(field("Subject"), Value::text("#N/A"));
-    let outcomes = salesforce.create(&ticket(), &all).await.unwrap();
+    let mut schema = ticket();
+    let checkbox = FieldSchema {
+        kind: FieldKind::Boolean,
+        ..schema.fields[&field("Effort__c")].clone()
+    };
+    schema.fields.insert(field("Escalated__c"), checkbox);
+    let outcomes = salesforce.create(&schema, &all).await.unwrap();
     assert!(
         matches!(&outcomes[2], WriteOutcome::Rejected(refused) if refused.problem.reason.as_str() == "ValueNotOfKind")
     );
     let csv = String::from_utf8(script.requests()[2].body().to_vec()).unwrap();
     let expected = format!(
-        "Stamp__c,Effort__c,Subject\n{},4.5,\"a, \"\"b\"\"\nc\"\n{},#N/A,case 1\n{},,case 3\n",
+        "Stamp__c,Effort__c,Escalated__c,Subject\n{},4.5,,\"a, \"\"b\"\"\nc\"\n{},#N/A,,case 1\n{},,,case 3\n\
+         {},,false,case 4\n",
         stamp(0),
         stamp(1),
-        stamp(3)
+        stamp(3),
+        stamp(4)
     );
     assert!(csv.starts_with(&expected), "{csv}");
 }

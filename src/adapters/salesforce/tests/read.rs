@@ -220,6 +220,23 @@ async fn a_look_up_that_half_the_org_answers_is_a_mistake_of_the_mapping() {
 }
 
 #[tokio::test]
+async fn a_look_up_whose_rows_never_end_is_given_up() {
+    let part = |number: u32| {
+        ok(&format!(
+            r#"{{"totalSize":3000,"done":false,"nextRecordsUrl":"/services/data/v62.0/query/01g-{number}","records":[]}}"#
+        ))
+    };
+    let (salesforce, script) = signed_in((0..1_000).map(part));
+    let error = salesforce
+        .find(&schema(), &field("Subject"), &[Value::text("a")], &[])
+        .await
+        .unwrap_err();
+    assert_eq!(error.problem.reason.as_str(), "EndlessAnswer");
+    assert_eq!(error.kind, RemoteErrorKind::Transient);
+    assert_eq!(script.requests().len(), 251, "with signing in");
+}
+
+#[tokio::test]
 async fn many_long_values_are_looked_up_in_queries_that_salesforce_takes() {
     let (salesforce, script) = signed_in((0..20).map(|_| rows(&[])));
     let values: Vec<Value> = (0..200)

@@ -175,6 +175,44 @@ async fn a_refused_credential_is_not_tried_again_at_once_and_is_after_a_minute()
     assert!(salesforce.identity().await.is_ok());
 }
 
+#[tokio::test]
+async fn a_gateway_that_answers_in_between_does_not_make_refusals_forgotten() {
+    for between in [
+        Ok(answer(503, "<html>down</html>")),
+        Ok(answer(429, "")),
+        ok("<html>"),
+    ] {
+        let (salesforce, script, clock) = scripted([
+            token("one"),
+            expired(),
+            token("two"),
+            expired(),
+            between,
+            expired(),
+            token("three"),
+            expired(),
+        ]);
+        let look = async || {
+            let values = [Value::text("a")];
+            salesforce
+                .find(&schema(), &field("Subject"), &values, &[])
+                .await
+                .unwrap_err()
+        };
+        assert_eq!(look().await.problem.reason.as_str(), "SessionRefused");
+        clock.advance(Duration::from_mins(1));
+        assert_ne!(look().await.problem.reason.as_str(), "SessionRefused");
+        assert_eq!(look().await.problem.reason.as_str(), "SessionRefused");
+        clock.advance(Duration::from_mins(1));
+        assert_eq!(look().await.problem.reason.as_str(), "SessionRefused");
+        assert_eq!(
+            script.requests().len(),
+            8,
+            "the second refusal in a row rests longer"
+        );
+    }
+}
+
 /// Gives the first credential once, then the second.
 struct Rotated(std::sync::Mutex<Vec<&'static str>>);
 

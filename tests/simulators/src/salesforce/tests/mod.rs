@@ -1,6 +1,7 @@
 //! What the org promises over its API, a promise a test.
 
 mod bulk_ingest;
+mod bulk_jobs;
 mod bulk_search;
 mod composites;
 mod conditions;

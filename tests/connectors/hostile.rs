@@ -110,7 +110,7 @@ async fn org() -> Bench<Org> {
         patience,
         field: "Subject".parse().unwrap(),
         id: RecordId::parse(Side::Salesforce, &id).unwrap(),
-        calls: ("salesforce.query", "salesforce.collections.update"),
+        calls: ("salesforce.queryall", "salesforce.collections.update"),
     }
 }
 
@@ -387,7 +387,7 @@ async fn rows_that_are_said_to_go_on_elsewhere_end_here() {
 #[tokio::test]
 async fn rows_that_are_said_to_go_on_for_ever_are_given_up() {
     let org = org().await;
-    let link = "/services/data/v62.0/query/01g-2000";
+    let link = "/services/data/v62.0/queryAll/01g-2000";
     let rows = json!({"totalSize": 3000, "done": false, "nextRecordsUrl": link, "records": []});
     let endless = CannedAnswer {
         status: 200,

@@ -36,6 +36,7 @@ mod grants;
 mod guarded;
 mod read;
 mod sign_in;
+mod switches;
 mod write;
 
 /// What time it is at the org when a test begins.

@@ -5,6 +5,7 @@ mod describing;
 mod grants;
 mod reading;
 mod signing_in;
+mod switches;
 mod writing;
 
 use std::collections::BTreeMap;

@@ -244,7 +244,9 @@ async fn a_job_whose_parts_bring_nothing_new_is_left_for_the_pages() {
         page(&[7, 8]),
         job("JobComplete"),
     ];
-    let stale = (0..100).map(|_| part(&[1, 2], "MTAwMDA"));
+    // Each answer tells how many calls are used, so that nothing else is asked in between.
+    let counted = |answer| with_header(answer, "sforce-limit-info", "api-usage=1/100000");
+    let stale = (0..100).map(|_| part(&[1, 2], "MTAwMDA").map(counted));
     let (salesforce, script, clock) = adapter(begun.into_iter().chain(stale).chain([page(&[9])]).collect());
     assert_eq!(subjects(&read_all(&salesforce, &clock).await), expected(1..=9));
     assert_eq!(script.requests().len(), 1 + 7 + 100 + 1);

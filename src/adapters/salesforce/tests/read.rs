@@ -1,6 +1,7 @@
 //! Reading: pages that prove themselves, look-ups that are complete, and what an absence means.
 
 use super::*;
+use crate::adapters::http::scripted::with_header;
 use crate::core::record::{DeletionProof, FieldContent, Observation};
 use crate::core::time::Instant;
 use crate::ports::{ChangeQuery, Remote, RemoteErrorKind};
@@ -226,7 +227,10 @@ async fn a_look_up_whose_rows_never_end_is_given_up() {
             r#"{{"totalSize":3000,"done":false,"nextRecordsUrl":"/services/data/v62.0/query/01g-{number}","records":[]}}"#
         ))
     };
-    let (salesforce, script) = signed_in((0..1_000).map(part));
+    // Each answer tells how many calls are used, so that nothing else is asked in between.
+    let counted =
+        |answer: http::Response<Bytes>| with_header(answer, "sforce-limit-info", "api-usage=1/100000");
+    let (salesforce, script) = signed_in((0..1_000).map(|number| part(number).map(counted)));
     let error = salesforce
         .find(&schema(), &field("Subject"), &[Value::text("a")], &[])
         .await

@@ -14,7 +14,7 @@ const SWITCHES: [Switch; 5] = [
     ("as recalled", |_| {}),
     ("a locked row is 500", |settings| settings.row_lock_status = 500),
     ("a deleted record is 400", |settings| {
-        settings.deleted_record_status = 400
+        settings.deleted_record_status = 400;
     }),
     ("an item tells its code as errorCode", |settings| {
         settings.item_error_key = ItemErrorKey::ErrorCode;

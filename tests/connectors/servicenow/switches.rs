@@ -11,21 +11,21 @@ type Switch = (&'static str, fn(&mut Switches));
 const SWITCHES: [Switch; 9] = [
     ("as recalled", |_| {}),
     ("a change of nothing counts", |switches| {
-        switches.no_op_update_bumps = true
+        switches.no_op_update_bumps = true;
     }),
     ("unwritable fields are refused", |switches| {
         switches.unwritable_field = UnwritableField::Refused;
     }),
     ("long text is refused", |switches| {
-        switches.long_text = LongText::Refused
+        switches.long_text = LongText::Refused;
     }),
     ("ISO times are read", |switches| switches.parses_iso_times = true),
     ("a caret can be escaped", |switches| switches.caret_escape = true),
     ("an undeletion counts as a change", |switches| {
-        switches.undelete_bumps = true
+        switches.undelete_bumps = true;
     }),
     ("closed records are read-only", |switches| {
-        switches.closed_is_read_only = true
+        switches.closed_is_read_only = true;
     }),
     ("there are few threads", |switches| {
         switches.semaphores = Some(Semaphores {
@@ -90,7 +90,7 @@ async fn a_record_lives_its_life_whichever_way_the_unsettled_facts_are() {
         bench.model(|model| {
             model
                 .undelete_as_person("incident", id(1).as_str(), now, "boss")
-                .unwrap()
+                .unwrap();
         });
         let seen = bench
             .service_now

@@ -3,11 +3,12 @@
 //! A deletion travels only from a side whose hand-made records originate: in a one-way flow, deleting the copy never
 //! deletes the original. And only a pair that was in sync is concerned: one that sleeps was let go by its rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compile::{check_cell, known};
 use super::definition::{DeletePolicy, FlowDefinition};
 use super::failure::Problem;
+use super::fingerprint::Fingerprint;
 use super::flow::{Flow, OnDelete};
 use super::ident::{FieldKey, FieldName, RecordId};
 use super::journal::{JournalCause, JournalEntry};
@@ -79,9 +80,9 @@ pub fn end(context: &PlanContext<'_>, link: &Link, departure: &Departure, counte
                 pre_version: counterpart.version,
             };
             let held = snapshot(context, target, counterpart);
-            let journal = journal(context, link, target, &held);
+            let (mark, journal) = journal(context, link, target, &held);
             Ending::Delete(
-                Box::new(intending(context, link, target, kind)),
+                Box::new(intending(context, link, target, kind, mark)),
                 counterpart.id.clone(),
                 journal,
             )
@@ -102,12 +103,16 @@ pub fn end(context: &PlanContext<'_>, link: &Link, departure: &Departure, counte
                 .map(|current| (field, current))
                 .into_iter()
                 .collect();
-            let journal = journal(context, link, target, &held);
+            let (mark, journal) = journal(context, link, target, &held);
             let write = PlannedWrite {
                 id: counterpart.id.clone(),
                 fields: BTreeMap::from([(field.clone(), value.clone())]),
             };
-            Ending::Mark(Box::new(intending(context, link, target, kind)), write, journal)
+            Ending::Mark(
+                Box::new(intending(context, link, target, kind, mark)),
+                write,
+                journal,
+            )
         }
     }
 }
@@ -123,11 +128,17 @@ pub fn is_marked(flow: &Flow, side: Side, record: &Record) -> bool {
         .is_some_and(|(field, value)| record.value(field).is_some_and(|current| current.same_as(value)))
 }
 
-fn intending(context: &PlanContext<'_>, link: &Link, target: Side, kind: IntentKind) -> Link {
+fn intending(
+    context: &PlanContext<'_>,
+    link: &Link,
+    target: Side,
+    kind: IntentKind,
+    journalled: Fingerprint,
+) -> Link {
     let mut next = link.clone();
     next.quarantine = None;
     next.deferred = false;
-    next.journalled = true;
+    next.journalled = BTreeSet::from([journalled]);
     next.intents[target] = Some(Intent {
         kind,
         prepared_at: context.now,
@@ -190,24 +201,31 @@ fn journal(
     link: &Link,
     side: Side,
     held: &BTreeMap<&FieldName, &Value>,
-) -> Vec<JournalEntry> {
-    if held.is_empty() || link.journalled {
-        return Vec::new();
-    }
+) -> (Fingerprint, Vec<JournalEntry>) {
     let fields: serde_json::Map<String, serde_json::Value> = held
         .iter()
         .map(|(field, value)| (field.to_string(), serde_json::Value::String(value.plain())))
         .collect();
-    vec![JournalEntry {
+    let lost = serde_json::Value::Object(fields).to_string();
+    let origin = link.origin_id().map_or("", RecordId::as_str);
+    let whole = Value::Text(lost.clone());
+    let mark = context
+        .fingerprints
+        .of(origin, &FieldKey::whole_record(), side, &whole);
+    if held.is_empty() || link.journalled.contains(&mark) {
+        return (mark, Vec::new());
+    }
+    let entry = JournalEntry {
         link: link.id.clone(),
         field: FieldKey::whole_record(),
         overwritten: side,
         ids: link.ids.clone(),
         at: context.now,
         cause: JournalCause::Deletion,
-        lost: serde_json::Value::Object(fields).to_string(),
+        lost,
         kept: String::new(),
-    }]
+    };
+    (mark, vec![entry])
 }
 
 #[cfg(test)]

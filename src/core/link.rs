@@ -61,9 +61,10 @@ pub struct Link {
     /// Has a change that was read and planned, and not sent yet although the cursor may have passed it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deferred: bool,
-    /// What the pending writes overwrite is in the journal already: trying the same again adds nothing to it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub journalled: bool,
+    /// What the pending writes overwrite and is in the journal already: trying the same again adds nothing to it. Kept
+    /// value by value, since the next attempt may overwrite others: an edit of the same second has the same version.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub journalled: BTreeSet<Fingerprint>,
     /// One of the records was proven to be deleted; what that means for the other is not done yet, or is done (in a
     /// tombstone).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,7 +146,7 @@ impl Link {
             disputes: BTreeMap::new(),
             tolerated: BTreeSet::new(),
             deferred: false,
-            journalled: false,
+            journalled: BTreeSet::new(),
             departure: None,
             flips: None,
         }

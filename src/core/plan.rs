@@ -216,6 +216,7 @@ fn merge_fields(
         let at = plan.link.last_foreign_change[side]?;
         Some(Instant::from_seconds(at.seconds() - context.clock_offsets[side]))
     });
+    plan.link.journalled.clear();
     let held = std::mem::take(&mut plan.link.held);
     let mut stuck = Vec::new();
     let disputes = std::mem::take(&mut plan.link.disputes);
@@ -257,9 +258,8 @@ fn merge_fields(
                 journal,
                 conflict,
             } => {
-                plan.conflicts += u64::from(conflict);
                 let field = (*pair, state, prints);
-                plan_write(
+                let new = plan_write(
                     context,
                     link,
                     field,
@@ -268,6 +268,7 @@ fn merge_fields(
                     plan,
                     &mut intended[side],
                 );
+                plan.conflicts += u64::from(conflict && new);
             }
         }
     }
@@ -290,16 +291,8 @@ fn merge_fields(
         }
         return;
     }
-    let looked_at_before = Side::BOTH
-        .into_iter()
-        .all(|side| link.seen[side] == Some(records[side].version));
-    if link.journalled && looked_at_before {
-        plan.journal.clear();
-        plan.conflicts = 0;
-    }
-    plan.link.journalled = !plan.journal.is_empty() || (link.journalled && looked_at_before);
     if plan.writes.iter().all(|(_, write)| write.is_none()) {
-        plan.link.journalled = false;
+        plan.link.journalled.clear();
         // With writes, the row stays until they are applied: its count of attempts goes on if they fail again.
         plan.link.quarantine = None;
     }
@@ -343,7 +336,8 @@ fn take_as_agreed(link: &mut Link, pair: &FieldPair, prints: &PerSide<Option<Fin
     }
 }
 
-/// Adds one field to its record's write, with its intent, and with what must be journalled of it.
+/// Adds one field to its record's write, with its intent, and with what must be journalled of it. False where an earlier
+/// attempt has journalled the very value that this one overwrites.
 fn plan_write(
     context: &PlanContext<'_>,
     link: &Link,
@@ -352,20 +346,22 @@ fn plan_write(
     journal: Option<JournalCause>,
     plan: &mut LinkPlan,
     intended: &mut BTreeMap<FieldKey, IntendedField>,
-) {
+) -> bool {
     // A decision to write was taken on both sides' content, so both were seen; and each record's id is known.
     let (Some(before), Some(from), Some(id)) = (
         prints[side].clone(),
         prints[side.other()].clone(),
         link.ids[side].clone(),
     ) else {
-        return;
+        return false;
     };
+    let new = !link.journalled.contains(&before);
+    plan.link.journalled.insert(before.clone());
     let journal = journal.filter(|cause| match cause {
         JournalCause::FirstMeeting => !planted(Bug::FirstMeetingSilent),
         _ => !planted(Bug::LoserNotJournalled),
     });
-    if let (Some(cause), Some(lost)) = (journal, state.current[side]) {
+    if let (Some(cause), Some(lost)) = (journal.filter(|_| new), state.current[side]) {
         plan.journal.push(JournalEntry {
             link: link.id.clone(),
             field: pair.key.clone(),
@@ -392,6 +388,7 @@ fn plan_write(
         fields: BTreeMap::new(),
     });
     write.fields.insert(pair.fields[side].clone(), value);
+    new
 }
 
 /// Nothing of this record is written; the link stays as it was, but for its quarantine row.

@@ -47,7 +47,12 @@ pub fn apply_update(
         let stands_print = stands.map(|value| print(context.fingerprints, link, pair, side, value));
         match (stands, stands_print) {
             (Some(value), Some(stands_print)) if stands_print != field.sent => {
-                let dropped = field.before.as_ref() == Some(&stands_print);
+                // What stood there before is no sign of a dropped write where it is what a rule makes of our value.
+                let dropped = field.before.as_ref() == Some(&stands_print)
+                    && write
+                        .fields
+                        .get(&pair.fields[side])
+                        .is_none_or(|sent| !is_normal_form(value, sent));
                 discrepancies.push(classify(
                     &context.flow.sides[side].object.to_string(),
                     pair,
@@ -89,7 +94,7 @@ pub fn apply_update(
         }
     }
     mark_cut(context.flow, side, &discrepancies, &mut next);
-    next.journalled = false;
+    next.journalled.clear();
     next.quarantine = not_written(&discrepancies, side)
         .map(|problem| after_failure(link.quarantine.as_ref(), problem, context.now));
     (next, discrepancies)
@@ -159,6 +164,15 @@ fn describe(name: String, sent: &Value, stands: &Value, dropped: bool) -> Discre
     } else {
         Discrepancy::Changed(name)
     }
+}
+
+/// Do they differ in letter case and blanks only, as the same text does before and after a service's rules?
+fn is_normal_form(stands: &Value, sent: &Value) -> bool {
+    let normal = |value: &Value| {
+        let text = value.canonical().plain().to_lowercase();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    normal(stands) == normal(sent)
 }
 
 /// The quarantine of a record some of whose fields the service dropped, if any.

@@ -28,6 +28,7 @@ type Observed = PerSide<BTreeMap<RecordId, Observation>>;
 
 /// Notes that one record of a pair is gone. Nothing follows from it in this cycle.
 pub(super) fn note(session: &mut Session<'_>, link: Link, side: Side, proof: DeletionProof) {
+    let known = link.departure.as_ref().is_some_and(|known| known.side == side);
     let departure = match link.departure.clone() {
         Some(known) if known.side == side => known,
         _ => Departure {
@@ -39,7 +40,9 @@ pub(super) fn note(session: &mut Session<'_>, link: Link, side: Side, proof: Del
     };
     session.book.put(Link {
         departure: Some(departure),
-        quarantine: None,
+        // What keeps a known departure waiting, such as an edit of the counterpart, goes on waiting: noting it again at
+        // every poll would hide it and store it each time.
+        quarantine: link.quarantine.clone().filter(|_| known),
         deferred: false,
         ..link
     });
@@ -52,7 +55,7 @@ pub(super) fn bury(session: &mut Session<'_>, link: Link) {
         intents: PerSide::default(),
         quarantine: None,
         deferred: false,
-        journalled: false,
+        journalled: BTreeSet::new(),
         ..link
     });
 }
@@ -152,7 +155,7 @@ async fn confirm(
                 session.book.put(Link {
                     departure: None,
                     quarantine: None,
-                    journalled: false,
+                    journalled: BTreeSet::new(),
                     ..link
                 });
             }

@@ -53,6 +53,25 @@ conformance: ## Other people's clients (PySNC, pysnow, simple-salesforce, jsforc
 	@tests/conformance/run.sh "$${CARGO_TARGET_DIR:-target}/debug/syncflow-simulators"
 	$(step) 'all passed'
 
+# The simulation as it is run by the hundred thousand: optimised, and able to plant a bug at a time.
+simulation = $(CARGO) test --quiet --locked --profile simulate --features planted-bugs --package syncflow --test simulation --
+SEEDS ?= 5000
+FIRST ?= 0
+EVERY ?= 1
+
+simulate: ## Days of sync by seed, and every crash point: SEEDS=n [FIRST=m], or SEED=n to replay one, SHRINK=n to shorten it
+ifdef SEED
+	@SYNCFLOW_SIMULATION_SEED='$(SEED)' $(simulation) no_edit_is --nocapture
+else ifdef SHRINK
+	@SYNCFLOW_SIMULATION_SHRINK='$(SHRINK)' $(simulation) no_edit_is --nocapture
+else
+	@SYNCFLOW_SIMULATION_SEEDS=$(SEEDS) SYNCFLOW_SIMULATION_FIRST=$(FIRST) SYNCFLOW_SIMULATION_EVERY=$(EVERY) \
+	  $(simulation) --skip promises:: --skip hazards:: --skip planted --nocapture
+endif
+
+mutants: ## Plants each known bug in turn: some seed or scene has to find it [BUG=name]
+	@SYNCFLOW_SIMULATION_BUG='$(BUG)' $(simulation) every_planted_bug --nocapture
+
 control-plane: ## A control plane to try things on, until Ctrl-C
 	@$(CARGO) run --quiet --locked --package syncflow-control-plane
 

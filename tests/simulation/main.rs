@@ -8,11 +8,16 @@
 //! People edit both sides while answers are lost and the process dies at any await and starts again from the store. Then
 //! everything is quiet, and the oracle, which knows nothing of the engine, looks at what the services' own audit says.
 //!
-//! - [`world`]: both services, the clock, chance, and what happens to a call on its way
-//! - [`process`]: one operator process: polled step by step, killed between two steps
-//! - [`people`]: what users do; every value they write is unique
-//! - [`settings`]: what a seed draws of a flow's manifests and of the services' habits
+//! - [`run`]: one seed, from its first record to its verdict; [`campaign`]: many of them
+//! - [`script`], [`chance`]: what happens, each event drawn for itself
+//! - [`swarm`]: what a seed draws of habits and troubles; [`settings`]: of manifests, times and sizes
+//! - [`world`]: both services, the clock, and what happens to a call on its way; [`trouble`]: what goes wrong with it
+//! - [`operator`], [`process`], [`lease`], [`remote`]: the operator's processes, one after another or two at once
+//! - [`people`], [`administrators`]: what users and administrators do; every value that users write is unique
 //! - [`oracle`]: what must be true at the end
+//! - [`scenarios`], [`crash_points`]: short stories, cut off at every step
+//! - [`once_failed`]: what was found, kept
+//! - [`mutants`]: would it be found? [`shrink`]: as little as it takes to fail
 //! - [`promises`]: the same world, calm, for one promise at a time
 //! - [`hazards`]: the same, with one hazard of the services' APIs at a time
 
@@ -23,76 +28,86 @@
     reason = "this crate is a test: a panic is its way of failing"
 )]
 
+mod administrators;
+mod campaign;
+mod chance;
+mod crash_points;
 mod hazards;
+mod lease;
+mod mutants;
+mod once_failed;
+mod operator;
 mod oracle;
 mod people;
 mod process;
 mod promises;
+mod remote;
 mod run;
+mod scenarios;
+mod script;
 mod settings;
+mod shrink;
+mod swarm;
+mod trouble;
 mod world;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use script::Script;
 
-/// How many seeds `make test` runs, in about two minutes; more with `SYNCFLOW_SIMULATION_SEEDS`.
-const SEEDS: u64 = 500;
+/// How many seeds `cargo test` runs; `make simulate` runs any number.
+const SEEDS: u64 = 40;
 
 #[test]
 fn no_edit_is_lost_or_invented_no_record_is_doubled_and_nothing_is_written_at_rest() {
-    if let Some(seed) = number("SYNCFLOW_SIMULATION_SEED") {
-        let summary = run::run(seed, true).unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
-        println!("seed {seed}: {summary:?}");
+    if let Ok(script) = std::env::var("SYNCFLOW_SIMULATION_SEED") {
+        let script: Script = script.parse().unwrap_or_else(|why| panic!("{why}"));
+        match run::run(&script, true).verdict {
+            Ok(summary) => println!("seed {script}: {summary:?}"),
+            Err(found) => panic!("seed {script}: {found}"),
+        }
+        return;
+    }
+    if let Ok(script) = std::env::var("SYNCFLOW_SIMULATION_SHRINK") {
+        let script: Script = script.parse().unwrap_or_else(|why| panic!("{why}"));
+        tell_shortly(&script);
         return;
     }
     let first = number("SYNCFLOW_SIMULATION_FIRST").unwrap_or(0);
     let seeds = number("SYNCFLOW_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(first);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (summaries, failures) = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut total = run::Summary::default();
-                    let mut failures = Vec::new();
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= first + seeds {
-                            return (total, failures);
-                        }
-                        match run::run(seed, false) {
-                            Ok(summary) => total.add(&summary),
-                            Err(failure) => failures.push((seed, failure)),
-                        }
-                    }
-                })
-            })
-            .collect();
-        let mut total = run::Summary::default();
-        let mut failures = Vec::new();
-        for worker in workers {
-            let (summary, mut failed) = worker.join().expect("a simulation thread panicked");
-            total.add(&summary);
-            failures.append(&mut failed);
-        }
-        (total, failures)
-    });
-    println!("{seeds} seeds: {summaries:?}");
-    let mut failures = failures;
-    failures.sort_by_key(|(seed, _)| *seed);
-    let shown: Vec<String> = failures
+    let tally = campaign::march(first, seeds, true);
+    println!("{}", tally.line());
+    let shown: Vec<String> = tally
+        .failures
         .iter()
-        .take(5)
-        .map(|(seed, failure)| format!("seed {seed}: {failure}"))
+        .take(50)
+        .map(|(seed, found)| {
+            format!(
+                "seed {seed}: {found}
+  again: make simulate SEED={seed}"
+            )
+        })
         .collect();
     assert!(
-        failures.is_empty(),
+        tally.failures.is_empty(),
         "{} of {seeds} seeds failed\n{}",
-        failures.len(),
+        tally.failures.len(),
         shown.join("\n")
     );
     // A simulation in which nothing happens proves nothing.
-    assert!(summaries.edits > seeds && summaries.crashes > seeds && summaries.lost_answers > seeds / 10);
-    assert!(summaries.conflicts > 0 && summaries.links > seeds);
+    let total = tally.total;
+    assert!(total.edits > seeds && total.crashes > seeds && total.lost_answers > seeds / 10);
+    assert!(total.conflicts > 0 && total.links > seeds);
+}
+
+/// How often a failing script is told again to make it short.
+const TELLINGS: u32 = 400;
+
+fn tell_shortly(script: &Script) {
+    let Some(shrunk) = shrink::shrink(script, TELLINGS) else {
+        println!("{script} does not fail");
+        return;
+    };
+    let (before, now) = shrunk.events;
+    println!("{}\n  {now} of {before} events: {}", shrunk.found, shrunk.script);
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -3,111 +3,202 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use syncflow::core::side::Side;
 use syncflow_simulators::{Admin, Fields};
 
+use crate::chance::Chance;
+use crate::script::Kind;
+use crate::swarm::{Swarm, Trait};
 use crate::world::World;
 
-/// The users' common memory: what was written last, and what exists.
-#[derive(Default)]
-pub struct People {
-    written: u64,
+pub const USER: &str = "someone";
+
+/// The acts that make the records a run begins with are numbered from here.
+const FIRST_RECORDS: u64 = 1_000_000;
+
+/// Longer than the 255 characters of `u_escalation`.
+const TOO_LONG: usize = 300;
+
+/// The users of both services.
+pub struct People<'a> {
+    pub swarm: &'a Swarm,
     pub edits: u64,
 }
 
-const USER: &str = "someone";
+impl<'a> People<'a> {
+    pub fn new(swarm: &'a Swarm) -> Self {
+        Self { swarm, edits: 0 }
+    }
 
-impl People {
-    fn unique(&mut self, side: Side) -> u64 {
-        self.written += 1;
-        // Odd on one side, even on the other: a score tells its side too.
-        self.written * 2 + u64::from(side == Side::ServiceNow)
+    /// The records that are there when the flow is applied for the first time.
+    pub fn begin(&mut self, world: &mut World, records: u64) {
+        for number in (FIRST_RECORDS..).take(usize::try_from(records).unwrap()) {
+            if world.happens((Kind::Act, number)) {
+                let mut chance = Chance::of(world.script.seed, "act", number);
+                let side = *chance.pick(&Side::BOTH);
+                self.create(world, &mut chance, side, number);
+            }
+        }
+    }
+
+    /// Somebody does something: makes, edits or deletes a record, or moves one in or out of the rules.
+    pub fn act(&mut self, world: &mut World, number: u64) {
+        let mut chance = Chance::of(world.script.seed, "act", number);
+        let side = *chance.pick(&Side::BOTH);
+        if chance.permille(60) {
+            self.create(world, &mut chance, side, number);
+            return;
+        }
+        if self.swarm.has(Trait::Deletions) && chance.permille(50) {
+            delete_or_undelete(world, &mut chance, side);
+            return;
+        }
+        let Some(id) = some_record(world, &mut chance, side) else {
+            return;
+        };
+        self.edits += 1;
+        let edit = self.edit(&mut chance, side, number);
+        edit_record(world, side, &id, &edit);
+        // Some edit twice within a second.
+        if chance.permille(100) {
+            let again = self.edit(&mut chance, side, number + 10_000_000);
+            edit_record(world, side, &id, &again);
+        }
+        let moment = chance.below(700);
+        world.pass(Duration::from_millis(moment));
     }
 
     /// Somebody makes a record by hand, in the rules or outside.
-    pub fn create(&mut self, world: &mut World, side: Side, in_rules: bool) {
-        let at = world.timestamp();
-        let n = self.unique(side);
-        let record = match side {
-            Side::Salesforce => fields(&json!({
-                "Subject": format!("case {n}"),
-                "Description": if n % 6 < 2 { json!(null) } else { json!(format!("about case {n}")) },
-                "Origin": *world.chance.pick(&["Email", "Web", "Phone"]),
-                "Escalation__c": format!("escalation {n}"),
-                "ServiceNow_Assignment_Group__c": if in_rules { "Product" } else { "Network" },
-            })),
-            Side::ServiceNow => fields(&json!({
-                "short_description": format!("incident {n}"),
-                "description": format!("about incident {n}"),
-                "contact_type": *world.chance.pick(&["email", "self-service", "virtual_agent", "phone"]),
-                "category": if in_rules { "database" } else { "network" },
-            })),
-        };
+    fn create(&mut self, world: &mut World, chance: &mut Chance, side: Side, number: u64) {
+        let at = world.time_of(side);
+        let n = unique(side, number);
+        let in_rules = chance.permille(700);
         let made = match side {
-            Side::Salesforce => world.salesforce.model.seed("Case", &record, at),
-            Side::ServiceNow => world.service_now.model.seed("incident", &record, at),
+            Side::Salesforce => {
+                let record = fields(&json!({
+                    "Subject": format!("case {n}"),
+                    "Description": if n % 6 < 2 { json!(null) } else { json!(format!("about case {n}")) },
+                    "Origin": self.origin(chance),
+                    "Escalation__c": format!("escalation {n}"),
+                    "ServiceNow_Assignment_Group__c": if in_rules { "Product" } else { "Network" },
+                }));
+                world.salesforce.model.seed("Case", &record, at)
+            }
+            Side::ServiceNow => {
+                let record = fields(&json!({
+                    "short_description": format!("incident {n}"),
+                    "description": format!("about incident {n}"),
+                    "contact_type": self.contact_type(chance),
+                    "category": if in_rules { "database" } else { "network" },
+                }));
+                world.service_now.model.seed("incident", &record, at)
+            }
         };
         made.expect("people can make records");
         world.audit();
     }
 
-    /// Somebody does something: edits a record, moves it in or out of the rules, or makes one.
-    pub fn act(&mut self, world: &mut World) {
-        let side = *world.chance.pick(&Side::BOTH);
-        if world.chance.permille(60) {
-            let in_rules = world.chance.permille(700);
-            self.create(world, side, in_rules);
-            return;
-        }
-        let Some(id) = some_record(world, side) else {
-            return;
-        };
-        self.edits += 1;
-        let n = self.unique(side);
-        let choice = world.chance.below(12);
-        let edit = match (side, choice) {
+    fn edit(&self, chance: &mut Chance, side: Side, number: u64) -> Value {
+        let n = unique(side, number);
+        match (side, chance.below(12)) {
             (Side::Salesforce, 0..=3) => json!({"Subject": format!("case {n}")}),
             (Side::Salesforce, 4..=5) => json!({"Description": format!("about case {n}")}),
             (Side::Salesforce, 6) => json!({"Score__c": n}),
-            (Side::Salesforce, 7) => json!({"Escalation__c": format!("escalation {n}")}),
-            (Side::Salesforce, 8) => json!({"Origin": *world.chance.pick(&["Email", "Web", "Phone"])}),
+            (Side::Salesforce, 7) => json!({"Escalation__c": self.escalation(chance, n)}),
+            (Side::Salesforce, 8) => json!({"Origin": self.origin(chance)}),
             (Side::Salesforce, 9) => json!({"ServiceNow_Number__c": format!("drift {n}")}),
             (Side::Salesforce, 10) => json!({"Description": null}),
             (Side::Salesforce, _) => {
-                json!({"ServiceNow_Assignment_Group__c": *world.chance.pick(&["Product", "Network"])})
+                json!({"ServiceNow_Assignment_Group__c": *chance.pick(&["Product", "Network"])})
             }
             (Side::ServiceNow, 0..=3) => json!({"short_description": format!("incident {n}")}),
             (Side::ServiceNow, 4..=5) => json!({"description": format!("about incident {n}")}),
             (Side::ServiceNow, 6) => json!({"u_score": n.to_string()}),
             (Side::ServiceNow, 7) => json!({"u_escalation": format!("drift {n}")}),
-            (Side::ServiceNow, 8) => {
-                json!({"contact_type": *world.chance.pick(&["email", "self-service", "virtual_agent", "phone"])})
-            }
+            (Side::ServiceNow, 8) => json!({"contact_type": self.contact_type(chance)}),
             (Side::ServiceNow, 9..=10) => json!({"description": ""}),
-            (Side::ServiceNow, _) => json!({"category": *world.chance.pick(&["database", "network"])}),
-        };
-        edit_record(world, side, &id, &edit);
+            (Side::ServiceNow, _) => json!({"category": *chance.pick(&["database", "network"])}),
+        }
     }
 
-    /// Before the end everybody brings every record into the rules, so that nothing may be left undone.
-    pub fn bring_everything_in(world: &mut World) {
+    fn origin(&self, chance: &mut Chance) -> &'static str {
+        if self.swarm.has(Trait::UnmappedValues) && chance.permille(300) {
+            "Chat"
+        } else {
+            chance.pick::<&str>(&["Email", "Web", "Phone"])
+        }
+    }
+
+    fn contact_type(&self, chance: &mut Chance) -> &'static str {
+        if self.swarm.has(Trait::UnmappedValues) && chance.permille(300) {
+            "walk-in"
+        } else {
+            chance.pick::<&str>(&["email", "self-service", "virtual_agent", "phone"])
+        }
+    }
+
+    fn escalation(&self, chance: &mut Chance, n: u64) -> String {
+        let text = format!("escalation {n}");
+        if self.swarm.has(Trait::LongTexts) && chance.permille(500) {
+            return format!("{text} {}", "x".repeat(TOO_LONG));
+        }
+        text
+    }
+
+    /// Before the end everybody brings every record into the rules and puts right what the flow cannot carry, so that
+    /// nothing may be left undone.
+    pub fn put_everything_right(world: &mut World) {
         for id in ids(world, Side::Salesforce) {
-            let edit = json!({"ServiceNow_Assignment_Group__c": "Product"});
-            edit_record(world, Side::Salesforce, &id, &edit);
+            let case = world.salesforce.model.record("Case", &id).expect("it was there");
+            let mut edit = fields(&json!({"ServiceNow_Assignment_Group__c": "Product"}));
+            if case["Origin"] == "Chat" {
+                edit.insert("Origin".into(), json!("Phone"));
+            }
+            let long = case["Escalation__c"].as_str().filter(|text| text.len() > 255);
+            if let Some(long) = long {
+                let words: Vec<&str> = long.split(' ').take(2).collect();
+                edit.insert("Escalation__c".into(), json!(words.join(" ")));
+            }
+            edit_record(world, Side::Salesforce, &id, &Value::Object(edit));
         }
         for id in ids(world, Side::ServiceNow) {
-            edit_record(world, Side::ServiceNow, &id, &json!({"category": "database"}));
+            let incident = world
+                .service_now
+                .model
+                .record("incident", &id)
+                .expect("it was there");
+            // The second field moves the record, so that what was refused is tried again.
+            let mut edit = fields(&json!({"category": "database", "close_notes": "looked at"}));
+            if incident
+                .get("contact_type")
+                .is_some_and(|value| value == "walk-in")
+            {
+                edit.insert("contact_type".into(), json!("phone"));
+            }
+            edit_record(world, Side::ServiceNow, &id, &Value::Object(edit));
         }
     }
 }
 
-fn fields(value: &serde_json::Value) -> Fields {
+/// A number that is written once, and tells its side: odd on one, even on the other.
+fn unique(side: Side, number: u64) -> u64 {
+    number * 2 + u64::from(side == Side::ServiceNow)
+}
+
+fn fields(value: &Value) -> Fields {
     value.as_object().expect("an object").clone()
 }
 
-fn edit_record(world: &mut World, side: Side, id: &str, edit: &serde_json::Value) {
-    let at = world.timestamp();
+fn object(side: Side) -> &'static str {
+    match side {
+        Side::Salesforce => "Case",
+        Side::ServiceNow => "incident",
+    }
+}
+
+pub fn edit_record(world: &mut World, side: Side, id: &str, edit: &Value) {
+    let at = world.time_of(side);
     let edit = fields(edit);
     let edited = match side {
         Side::Salesforce => world.salesforce.model.edit_as_person("Case", id, &edit, at, USER),
@@ -116,10 +207,49 @@ fn edit_record(world: &mut World, side: Side, id: &str, edit: &serde_json::Value
             .model
             .edit_as_person("incident", id, &edit, at, USER),
     };
-    edited.expect("people can edit records");
+    // A rule of the service may refuse the edit: then the person has to leave it.
+    if edited.is_ok() {
+        world.audit();
+    }
+}
+
+fn delete_or_undelete(world: &mut World, chance: &mut Chance, side: Side) {
+    let at = world.time_of(side);
+    let gone = deleted(world, side);
+    let done = if !gone.is_empty() && chance.permille(500) {
+        let id = chance.pick(&gone);
+        match side {
+            Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
+            Side::ServiceNow => world
+                .service_now
+                .model
+                .undelete_as_person("incident", id, at, USER),
+        }
+    } else {
+        let Some(id) = some_record(world, chance, side) else {
+            return;
+        };
+        match side {
+            Side::Salesforce => world.salesforce.model.delete_as_person("Case", &id, at, USER),
+            Side::ServiceNow => world
+                .service_now
+                .model
+                .delete_as_person("incident", &id, at, USER),
+        }
+    };
+    done.expect("people can delete and undelete records");
     world.audit();
-    let moment = world.chance.below(700);
-    world.pass(Duration::from_millis(moment));
+}
+
+/// The ids of records that were there once and are not now.
+fn deleted(world: &World, side: Side) -> Vec<String> {
+    let there = ids(world, side);
+    let made = crate::oracle::writes(world, side).filter(|write| {
+        write.kind == syncflow_simulators::WriteKind::Created && write.object == object(side)
+    });
+    made.map(|write| write.id.clone())
+        .filter(|id| !there.contains(id))
+        .collect()
 }
 
 /// The ids of all live records of a side.
@@ -135,11 +265,8 @@ pub fn ids(world: &World, side: Side) -> Vec<String> {
 }
 
 /// A record, more often a young one.
-fn some_record(world: &mut World, side: Side) -> Option<String> {
+fn some_record(world: &World, chance: &mut Chance, side: Side) -> Option<String> {
     let ids = ids(world, side);
-    let index = world
-        .chance
-        .below(ids.len() as u64)
-        .max(world.chance.below(ids.len() as u64));
+    let index = chance.below(ids.len() as u64).max(chance.below(ids.len() as u64));
     ids.get(usize::try_from(index).ok()?).cloned()
 }

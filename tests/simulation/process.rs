@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_trait::async_trait;
@@ -20,13 +20,20 @@ use syncflow::engine::worker::{Control, Worker, WorkerParts};
 use syncflow::ports::{Clock, Entropy, Remote, Transport};
 use tokio::sync::watch;
 
+use crate::lease::Belief;
+use crate::remote::SimRemote;
 use crate::settings::{INSTANCE_URL, ORG_URL, SN_PASSWORD, SN_USER};
-use crate::world::{AlwaysLeader, Shared, SimClock, SimEntropy, SimTransport, lock};
+use crate::world::{Shared, SimClock, SimEntropy, SimTransport, lock};
 
 /// A running worker. Dropping it is a SIGKILL.
 pub struct Process {
     worker: Pin<Box<dyn Future<Output = ()>>>,
     woken: Arc<Flag>,
+    world: Shared,
+    /// The name under which it holds the Lease.
+    name: u64,
+    /// Until when it believes that it may write.
+    leads_until: Arc<AtomicI64>,
     pub reports: watch::Receiver<FlowReport>,
     pub control: watch::Sender<Control>,
 }
@@ -47,6 +54,7 @@ impl Process {
         definition: &FlowDefinition,
         tuning: Tuning,
         key: [u8; 32],
+        name: u64,
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SimClock(Arc::clone(world)));
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy(Arc::clone(world)));
@@ -77,10 +85,18 @@ impl Process {
             transport(Side::ServiceNow),
             Arc::clone(&clock),
         );
-        let remotes: PerSide<Arc<dyn Remote>> = PerSide {
-            salesforce: Arc::new(salesforce),
-            service_now: Arc::new(service_now),
+        let remote = |side, inner: Arc<dyn Remote>| -> Arc<dyn Remote> {
+            Arc::new(SimRemote {
+                side,
+                inner,
+                world: Arc::clone(world),
+            })
         };
+        let remotes = PerSide {
+            salesforce: remote(Side::Salesforce, Arc::new(salesforce)),
+            service_now: remote(Side::ServiceNow, Arc::new(service_now)),
+        };
+        let leads_until = Arc::new(AtomicI64::new(0));
         let parts = WorkerParts {
             definition: definition.clone(),
             remotes,
@@ -88,7 +104,10 @@ impl Process {
             key,
             clock,
             entropy,
-            fence: Arc::new(AlwaysLeader),
+            fence: Arc::new(Belief {
+                world: Arc::clone(world),
+                until: Arc::clone(&leads_until),
+            }),
         };
         let (control, told) = watch::channel(Control::default());
         let (reported, reports) = watch::channel(FlowReport::default());
@@ -96,13 +115,31 @@ impl Process {
         Self {
             worker: Box::pin(worker),
             woken: Arc::default(),
+            world: Arc::clone(world),
+            name,
+            leads_until,
             reports,
             control,
         }
     }
 
-    /// Polls once.
+    /// Renews the Lease if it can, and polls once.
     pub fn step(&mut self) -> Stepped {
+        let mut world = lock(&self.world);
+        let now = world.now;
+        if let Some(until) = world.lease.hold(self.name, now) {
+            self.leads_until.store(until, Ordering::Relaxed);
+        }
+        drop(world);
+        self.poll()
+    }
+
+    /// Polls once, as a process does that has not yet heard of its successor.
+    pub fn step_unknowing(&mut self) -> Stepped {
+        self.poll()
+    }
+
+    fn poll(&mut self) -> Stepped {
         self.woken.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&self.woken));
         let polled = self.worker.as_mut().poll(&mut Context::from_waker(&waker));

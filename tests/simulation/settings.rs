@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::json;
 use syncflow::core::definition::{
     ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection,
     FlowDefinition, Guards, History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition,
@@ -11,10 +12,12 @@ use syncflow::core::definition::{
 use syncflow::core::ident::FieldName;
 use syncflow::core::side::PerSide;
 use syncflow::engine::tuning::Tuning;
-use syncflow_simulators::salesforce::{Field, FieldType, Salesforce};
-use syncflow_simulators::service_now::{ChosenSysId, Column, ServiceNow};
+use syncflow_simulators::salesforce::{Field, FieldType, Salesforce, Trigger};
+use syncflow_simulators::service_now::{BusinessRule, ChosenSysId, Column, ServiceNow};
 
-use crate::world::Chance;
+use crate::chance::Chance;
+use crate::remote::Squeeze;
+use crate::swarm::{Swarm, Trait};
 
 pub const ORG_URL: &str = "https://acme.my.salesforce.com";
 pub const INSTANCE_URL: &str = "https://acme.service-now.com";
@@ -30,12 +33,18 @@ pub fn beginning() -> Timestamp {
 pub struct Settings {
     pub definition: FlowDefinition,
     pub tuning: Tuning,
+    pub squeeze: Option<Squeeze>,
+    /// How many records are there at the beginning.
+    pub records: u64,
     /// Steps of the troubled phase.
     pub steps: u64,
     /// A crash in so many of ten thousand steps.
     pub crashes: u64,
     /// Somebody acts in so many of a thousand steps.
     pub bustle: u64,
+    /// Virtual minutes without trouble before the oracle looks, and then those in which nothing may be written.
+    pub quiet: i64,
+    pub rest: i64,
 }
 
 /// The guide's flow, two-way, with every kind of field.
@@ -109,7 +118,7 @@ fn definition(direction: Direction) -> FlowDefinition {
     }
 }
 
-pub fn draw(chance: &mut Chance) -> Settings {
+pub fn draw(chance: &mut Chance, swarm: &Swarm) -> Settings {
     let mut definition = definition(*chance.pick(&[
         Direction::TwoWay,
         Direction::TwoWay,
@@ -128,18 +137,64 @@ pub fn draw(chance: &mut Chance) -> Settings {
         ExitPolicy::Unlink,
         ExitPolicy::KeepSyncing,
     ]);
-    definition.interval = Duration::from_secs(*chance.pick(&[30, 60, 120]));
-    let tuning = Tuning {
-        // People here are faster than people are: a run of edits back and forth is no automation.
-        flip_limit: u32::MAX,
-        ..Tuning::default()
-    };
+    if swarm.has(Trait::ManualConflicts) {
+        definition.conflict = ConflictPolicy::Manual;
+    }
+    definition.guarded_writes = swarm.has(Trait::GuardedWrites);
+    if swarm.has(Trait::Deletions) && chance.permille(600) {
+        definition.on_delete = DeletePolicy::DeleteCounterpart;
+    }
+    definition.interval = Duration::from_secs(*chance.pick(&[45, 45, 90]));
+    let crashes = *chance.pick(&[30, 100, 300]);
+    let bustle = *chance.pick(&[15, 40, 100]);
+    // One run of forty has the product's own times and sizes, and waits as long as those ask for.
+    let own_times = chance.permille(25);
     Settings {
         definition,
-        tuning,
-        steps: 300 + chance.below(900),
-        crashes: *chance.pick(&[0, 30, 100, 300]),
-        bustle: *chance.pick(&[10, 30, 80]),
+        tuning: if own_times { patient() } else { hurried() },
+        squeeze: (!own_times).then(|| squeeze(chance, swarm)),
+        records: 1 + chance.below(6),
+        steps: 100 + chance.below(500),
+        crashes: if swarm.has(Trait::Crashes) || swarm.has(Trait::Zombies) {
+            crashes
+        } else {
+            0
+        },
+        bustle,
+        quiet: if own_times { 45 } else { 7 },
+        rest: if own_times { 25 } else { 4 },
+    }
+}
+
+/// People here are faster than people are: a run of edits back and forth is no automation.
+fn patient() -> Tuning {
+    Tuning {
+        flip_limit: u32::MAX,
+        ..Tuning::default()
+    }
+}
+
+/// The slower looks taken sooner, so that less time without trouble is needed to see what they find.
+pub fn hurried() -> Tuning {
+    Tuning {
+        deep_overlap: Duration::from_mins(2),
+        deep_every: Duration::from_secs(100),
+        sweep_every: Duration::from_secs(150),
+        recheck_every: Duration::from_mins(6),
+        retry: (Duration::from_secs(1), Duration::from_secs(30)),
+        ..patient()
+    }
+}
+
+fn squeeze(chance: &mut Chance, swarm: &Swarm) -> Squeeze {
+    let small = swarm.has(Trait::SmallPages);
+    let mut pick = |sizes: &[usize], usual: usize| if small { *chance.pick(sizes) } else { usual };
+    Squeeze {
+        page: pick(&[2, 3, 5], 200),
+        read_ids: pick(&[1, 2, 100], 100),
+        write_batch: pick(&[1, 2, 3, 20], 20),
+        write_timeout: Duration::from_secs(5),
+        longest_transaction: Duration::from_secs(20),
     }
 }
 
@@ -174,9 +229,8 @@ fn pair(salesforce: &str, service_now: &str, direction: FieldDirection) -> Field
 }
 
 /// The org, with the fields of the guide.
-pub fn salesforce(chance: &mut Chance) -> Salesforce {
+pub fn salesforce() -> Salesforce {
     let mut org = Salesforce::new();
-    org.settings.late_commit_seconds = *chance.pick(&[0, 0, 3]);
     for field in [
         Field::unique_external_id("ServiceNow_Sys_Id__c", 80),
         Field::picklist("ServiceNow_Assignment_Group__c", &["Product", "Network"], true),
@@ -190,14 +244,55 @@ pub fn salesforce(chance: &mut Chance) -> Salesforce {
 }
 
 /// The instance, with one account and the columns of the flow.
-pub fn service_now(chance: &mut Chance, seed: u64) -> ServiceNow {
+pub fn service_now(seed: u64) -> ServiceNow {
     let mut instance = ServiceNow::new(INSTANCE_URL, seed, beginning());
     instance.add_user(SN_USER, SN_PASSWORD, &["itil", "admin"]);
     instance.define_column("incident", Column::string("u_escalation", 255));
     instance.define_column("incident", Column::integer("u_score"));
-    instance.switches.chosen_sys_id =
-        *chance.pick(&[ChosenSysId::Honoured, ChosenSysId::Honoured, ChosenSysId::Ignored]);
-    instance.switches.shuffles_ties = chance.permille(300);
-    instance.switches.late_commit_seconds = *chance.pick(&[0, 0, 2]);
     instance
+}
+
+/// What the business rule `normaliser` makes of a text.
+pub fn normalised(text: &str) -> String {
+    text.to_uppercase()
+}
+
+/// What the rules of both services set.
+pub const SET_BY_RULES: [&str; 2] = ["checked by a rule", "set by a trigger"];
+
+/// The services' habits in a run.
+pub fn give_habits(chance: &mut Chance, swarm: &Swarm, org: &mut Salesforce, instance: &mut ServiceNow) {
+    let late = swarm.has(Trait::LateCommits);
+    if late {
+        org.settings.late_commit_seconds = *chance.pick(&[1, 3]);
+        instance.switches.late_commit_seconds = *chance.pick(&[1, 2]);
+    }
+    instance.switches.shuffles_ties = swarm.has(Trait::ShuffledTies);
+    if swarm.has(Trait::ReplicaLag) {
+        instance.switches.replica_lag_seconds = *chance.pick(&[1, 4]);
+    }
+    if swarm.has(Trait::IdsIgnored) {
+        instance.switches.chosen_sys_id = ChosenSysId::Ignored;
+    }
+    if swarm.has(Trait::Normaliser) {
+        instance.add_rule(BusinessRule::before("normaliser", "incident", |row| {
+            if let Some(text) = row.get_mut("short_description") {
+                *text = normalised(text);
+            }
+        }));
+    }
+    if swarm.has(Trait::AsyncRule) {
+        let rule = BusinessRule::async_set("checks", "incident", 7, &[("description", SET_BY_RULES[0])]);
+        instance.add_rule(rule.when("contact_type=email"));
+    }
+    if swarm.has(Trait::Trigger) {
+        let set = json!({"Escalation__c": SET_BY_RULES[1]});
+        org.add_trigger(Trigger {
+            object: "Case".into(),
+            name: "escalates".into(),
+            when: Some("Origin = 'Phone'".into()),
+            set: set.as_object().unwrap().clone(),
+        })
+        .unwrap();
+    }
 }

@@ -1,5 +1,6 @@
 //! Both services, the clock, chance, and what happens to a call on its way.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
@@ -7,51 +8,31 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::DATE;
 use jiff::Timestamp;
 use syncflow::adapters::salesforce::BulkRules;
-use syncflow::core::side::Side;
+use syncflow::core::schema::ObjectSchema;
+use syncflow::core::side::{PerSide, Side};
 use syncflow::core::time::Instant;
-use syncflow::ports::{CallPolicy, Clock, Effect, Entropy, Fence, Transport, TransportError};
-use syncflow_simulators::{Delivered, Model, Simulator, Write, salesforce, service_now};
+use syncflow::ports::{CallPolicy, Clock, Effect, Entropy, Transport, TransportError};
+use syncflow_simulators::{Delivered, Fault, Model, Simulator, Write, salesforce, service_now};
 
-/// A small generator with a seed (SplitMix64): the same seed, the same run.
-#[derive(Clone)]
-pub struct Chance(u64);
-
-impl Chance {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_4E5B)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    /// True in so many of a thousand cases.
-    pub fn permille(&mut self, cases: u64) -> bool {
-        self.below(1000) < cases
-    }
-
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        let index = usize::try_from(self.below(items.len() as u64)).unwrap();
-        &items[index]
-    }
-}
+use crate::chance::Chance;
+use crate::lease::Lease;
+use crate::remote::Squeeze;
+use crate::script::{Happening, Kind, Script};
+use crate::trouble::{Mishap, Trouble};
 
 /// What happened, in order: the services' own audit, and when something was read.
 #[derive(Debug)]
 pub enum Event {
     /// A write at a service, by anyone.
-    Wrote { side: Side, write: Write },
+    Wrote {
+        side: Side,
+        write: Write,
+        /// The place in this list at which the request was sent: earlier than this one's where the service took its time.
+        sent: usize,
+    },
     /// An API call that only read was answered by a service.
     Read { side: Side, at: Timestamp },
 }
@@ -61,18 +42,34 @@ pub struct World {
     pub now: i64,
     pub salesforce: Simulator<salesforce::Salesforce>,
     pub service_now: Simulator<service_now::ServiceNow>,
-    pub chance: Chance,
-    /// Are calls lost, and do they take time?
+    pub script: Script,
+    /// What happened of what the script draws.
+    pub happened: Vec<Happening>,
+    /// Do calls go wrong, and do they take time?
     pub troubled: bool,
+    pub trouble: Trouble,
+    /// Other sizes and times than the product's.
+    pub squeeze: Option<Squeeze>,
+    pub lease: Lease,
+    /// How far each service's clock is ahead of ours, in milliseconds.
+    pub skew: PerSide<i64>,
     pub events: Vec<Event>,
+    /// Tells of every call as it is made.
+    pub loud: bool,
     pub lost_answers: u64,
-    pub lost_requests: u64,
     /// Something in front of Salesforce refuses every write whose body holds this text, and counts.
     pub refuses: Option<String>,
     pub refused_calls: u64,
     /// From which sizes on the flow uses bulk jobs.
     pub bulk: BulkRules,
-    audited: [usize; 2],
+    calls: u64,
+    audited: PerSide<usize>,
+    /// Requests that are still underway to a service: until when, and where in the list of events they were sent.
+    underway: Vec<(Side, i64, usize)>,
+    schemas: PerSide<Option<ObjectSchema>>,
+    schemas_asked: u64,
+    schema_generation: u64,
+    descriptions: BTreeMap<String, http::Response<Bytes>>,
     wake_at: Vec<i64>,
     entropy: Chance,
 }
@@ -83,33 +80,70 @@ pub fn lock(world: &Shared) -> MutexGuard<'_, World> {
     world.lock().expect("the simulation is single-threaded")
 }
 
+/// A known schema answers so many descriptions of eight.
+const KNOWN_OF_EIGHT: u64 = 7;
+
 impl World {
     pub fn new(
-        seed: u64,
+        script: Script,
         salesforce: salesforce::Salesforce,
         service_now: service_now::ServiceNow,
         now: Timestamp,
     ) -> Self {
+        let seed = script.seed;
         Self {
             now: now.as_millisecond(),
             salesforce: Simulator::new(salesforce),
             service_now: Simulator::new(service_now),
-            chance: Chance::new(seed),
+            script,
+            happened: Vec::new(),
             troubled: true,
+            trouble: Trouble::default(),
+            squeeze: None,
+            lease: Lease::lasting(Duration::from_secs(150)),
+            skew: PerSide::default(),
             events: Vec::new(),
+            loud: false,
             lost_answers: 0,
-            lost_requests: 0,
             refuses: None,
             refused_calls: 0,
             bulk: BulkRules::default(),
-            audited: [0, 0],
+            calls: 0,
+            audited: PerSide::default(),
+            underway: Vec::new(),
+            schemas: PerSide::default(),
+            schemas_asked: 0,
+            schema_generation: 0,
+            descriptions: BTreeMap::new(),
             wake_at: Vec::new(),
             entropy: Chance::new(seed ^ 0xE17),
         }
     }
 
+    /// Times and sizes with which a scene is over soon.
+    pub fn squeeze_for_scenes(&mut self) {
+        let squeeze = Squeeze::SCENES;
+        self.squeeze = Some(squeeze);
+        self.lease = Lease::lasting(squeeze.write_timeout * 3);
+    }
+
+    /// Does an event that was drawn happen in this telling of the story?
+    pub fn happens(&mut self, event: Happening) -> bool {
+        let happens = self.script.allows(event);
+        if happens {
+            self.happened.push(event);
+        }
+        happens
+    }
+
+    /// Now, by our clock, which is also the services' unless they are skewed.
     pub fn timestamp(&self) -> Timestamp {
         Timestamp::from_millisecond(self.now).expect("a moment of this century")
+    }
+
+    /// Now, by a service's clock.
+    pub fn time_of(&self, side: Side) -> Timestamp {
+        Timestamp::from_millisecond(self.now + self.skew[side]).expect("a moment of this century")
     }
 
     pub fn pass(&mut self, by: Duration) {
@@ -120,7 +154,10 @@ impl World {
     pub fn visible_after(&self, side: Side) -> Duration {
         let seconds = match side {
             Side::Salesforce => self.salesforce.model.settings.late_commit_seconds,
-            Side::ServiceNow => self.service_now.model.switches.late_commit_seconds,
+            Side::ServiceNow => {
+                let switches = &self.service_now.model.switches;
+                switches.late_commit_seconds + switches.replica_lag_seconds
+            }
         };
         // The audit states whole seconds; the write may have been made at the end of its second.
         Duration::from_secs(seconds.unsigned_abs() + 1)
@@ -128,19 +165,27 @@ impl World {
 
     /// Takes over what the services' audits say since the last time.
     pub fn audit(&mut self) {
-        let salesforce = self.salesforce.model.writes();
-        let service_now = self.service_now.model.writes();
-        for (index, (side, writes)) in [(Side::Salesforce, salesforce), (Side::ServiceNow, service_now)]
-            .into_iter()
-            .enumerate()
-        {
+        let times = PerSide::from_fn(|side| self.time_of(side));
+        self.salesforce.settle(times.salesforce);
+        self.service_now.settle(times.service_now);
+        for side in Side::BOTH {
+            let here = self.events.len();
+            let (now, underway) = (self.now, &self.underway);
+            let arrived = underway.iter().filter(|(of, due, _)| *of == side && *due <= now);
+            let sent = arrived.map(|(_, _, sent)| *sent).min().unwrap_or(here);
+            let writes = match side {
+                Side::Salesforce => self.salesforce.model.writes(),
+                Side::ServiceNow => self.service_now.model.writes(),
+            };
             // A service that was restored from a backup has forgotten some.
-            let new = writes[self.audited[index].min(writes.len())..].iter();
+            let new = writes[self.audited[side].min(writes.len())..].iter();
             self.events.extend(new.map(|write| Event::Wrote {
                 side,
                 write: write.clone(),
+                sent,
             }));
-            self.audited[index] = writes.len();
+            self.audited[side] = writes.len();
+            self.underway.retain(|(of, due, _)| *of != side || *due > now);
         }
     }
 
@@ -149,63 +194,154 @@ impl World {
         self.wake_at.drain(..).min()
     }
 
+    /// What a process may take for the schema without asking, and of which generation.
+    pub fn known_schema(&mut self, side: Side) -> (Option<ObjectSchema>, u64) {
+        self.schemas_asked += 1;
+        let usable = self.squeeze.is_some() && self.schemas_asked % 8 < KNOWN_OF_EIGHT;
+        let known = self.schemas[side].clone().filter(|_| usable);
+        (known, self.schema_generation)
+    }
+
+    /// What was asked in an earlier generation may be about to change.
+    pub fn note_schema(&mut self, side: Side, generation: u64, schema: &ObjectSchema) {
+        if generation == self.schema_generation {
+            self.schemas[side] = Some(schema.clone());
+        }
+    }
+
+    /// An administrator changed what objects look like.
+    pub fn schemas_changed(&mut self) {
+        self.schemas = PerSide::default();
+        self.schema_generation += 1;
+        self.descriptions.clear();
+    }
+
     fn deliver(
         &mut self,
         side: Side,
         request: &http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        let writes = request
-            .extensions()
-            .get::<CallPolicy>()
-            .is_some_and(|policy| policy.effect == Effect::Write);
+        let policy = request.extensions().get::<CallPolicy>().copied();
+        let writes = policy.is_some_and(|policy| policy.effect == Effect::Write);
+        let action = policy.map_or("", |policy| policy.action);
+        let number = self.calls;
+        self.calls += 1;
+        let mut mishap = None;
+        let mut chance = Chance::of(self.script.seed, "call", number);
         if self.troubled {
-            let pause = self.chance.below(1_500);
+            let pause = chance.below(1_500);
             self.pass(Duration::from_millis(pause));
-            if self.chance.permille(15) {
-                self.lost_requests += 1;
-                let lost = self.chance.permille(500);
-                return Err(if lost {
-                    TransportError::NoAnswer("the request was lost".into())
-                } else {
-                    TransportError::NotSent("connection refused".into())
-                });
-            }
+            mishap = self.trouble.draw(&mut chance, side, writes);
+            mishap = mishap.filter(|_| self.happens((Kind::Fault, number)));
         }
+        if self.loud {
+            let (at, here) = (self.time_of(side), self.events.len());
+            let body = if writes {
+                String::from_utf8_lossy(request.body()).into_owned()
+            } else {
+                String::new()
+            };
+            println!("{here:>5} {at} {side} call {number}: {action} {mishap:?} {body}");
+        }
+        if mishap.is_none() && action == "describe" && side == Side::Salesforce {
+            return self.described(request);
+        }
+        if mishap == Some(Mishap::Refused) {
+            return Err(TransportError::NotSent("connection refused".into()));
+        }
+        if let Some(refusal) = self.refuse(side, request, writes) {
+            return Ok(refusal);
+        }
+        let sent = self.events.len();
+        if let Some(mishap) = mishap {
+            self.befall(side, mishap, &mut chance, sent);
+        }
+        let at = self.time_of(side);
+        let delivered = self.hand_over(side, request);
+        self.audit();
+        // Signing in shows no record.
+        if matches!(action, "read_ids" | "read_changes" | "find") && mishap != Some(Mishap::RequestLost) {
+            self.events.push(Event::Read { side, at });
+        }
+        self.lost_answers += u64::from(writes && mishap == Some(Mishap::AnswerLost));
+        match delivered {
+            Delivered::Answer(answer) => Ok(answer),
+            Delivered::NoAnswer => Err(TransportError::NoAnswer("connection closed".into())),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        side: Side,
+        request: &http::Request<Bytes>,
+        writes: bool,
+    ) -> Option<http::Response<Bytes>> {
         let poison = self
             .refuses
             .as_deref()
-            .filter(|_| writes && side == Side::Salesforce);
-        if poison.is_some_and(|text| String::from_utf8_lossy(request.body()).contains(text)) {
-            self.refused_calls += 1;
-            let body =
-                r#"[{"errorCode":"JSON_PARSER_ERROR","message":"The HTTP entity body cannot be read"}]"#;
-            let answer = http::Response::builder()
-                .status(400)
-                .header("Content-Type", "application/json")
-                .body(Bytes::from_static(body.as_bytes()));
-            return answer.map_err(|error| TransportError::NotSent(error.to_string()));
+            .filter(|_| writes && side == Side::Salesforce)?;
+        if !String::from_utf8_lossy(request.body()).contains(poison) {
+            return None;
         }
-        let now = self.timestamp();
-        let delivered = match side {
-            Side::Salesforce => self.salesforce.deliver(request, now),
-            Side::ServiceNow => self.service_now.deliver(request, now),
+        self.refused_calls += 1;
+        let body = r#"[{"errorCode":"JSON_PARSER_ERROR","message":"The HTTP entity body cannot be read"}]"#;
+        let mut answer = http::Response::new(Bytes::from_static(body.as_bytes()));
+        *answer.status_mut() = http::StatusCode::BAD_REQUEST;
+        let json = http::HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        Some(answer)
+    }
+
+    fn befall(&mut self, side: Side, mishap: Mishap, chance: &mut Chance, sent: usize) {
+        mishap.befall(&mut self.salesforce.model, &mut self.service_now.model);
+        // Never later than the service's own limit, which the engine counts from before it sent.
+        let longest = self
+            .squeeze
+            .map_or(60_000, |squeeze| squeeze.longest_transaction.as_millis());
+        let latest = u64::try_from(longest).unwrap();
+        let Some(effect) = mishap.effect(side, chance, latest) else {
+            return;
         };
-        self.audit();
-        // Signing in shows no record.
-        let shows_records = request
-            .extensions()
-            .get::<CallPolicy>()
-            .is_some_and(|policy| matches!(policy.action, "read_ids" | "read_changes" | "find"));
-        if shows_records {
-            self.events.push(Event::Read { side, at: now });
+        if let syncflow_simulators::Effect::ActLater { millis } = effect {
+            let due = self.now + i64::try_from(millis).unwrap();
+            self.underway.push((side, due, sent));
         }
-        let lose = self.troubled && self.chance.permille(if writes { 60 } else { 10 });
-        match delivered {
-            Delivered::Answer(_) if lose => {
-                self.lost_answers += u64::from(writes);
-                Err(TransportError::NoAnswer("the answer was lost".into()))
+        let fault = Fault::once("", effect);
+        match side {
+            Side::Salesforce => self.salesforce.faults.add(fault),
+            Side::ServiceNow => self.service_now.faults.add(fault),
+        }
+    }
+
+    fn hand_over(&mut self, side: Side, request: &http::Request<Bytes>) -> Delivered {
+        let at = self.time_of(side);
+        match side {
+            Side::Salesforce => self.salesforce.deliver(request, at),
+            Side::ServiceNow => self.service_now.deliver(request, at),
+        }
+    }
+
+    /// A description is the longest answer there is, and the same until somebody changes the object.
+    fn described(&mut self, request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+        let address = request.uri().to_string();
+        let known = self.descriptions.get(&address).filter(|_| self.squeeze.is_some());
+        if let Some(known) = known {
+            let mut answer = known.clone();
+            let date = self
+                .time_of(Side::Salesforce)
+                .strftime("%a, %d %b %Y %H:%M:%S GMT");
+            answer
+                .headers_mut()
+                .insert(DATE, date.to_string().parse().unwrap());
+            return Ok(answer);
+        }
+        match self.hand_over(Side::Salesforce, request) {
+            Delivered::Answer(answer) => {
+                if answer.status().is_success() {
+                    self.descriptions.insert(address, answer.clone());
+                }
+                Ok(answer)
             }
-            Delivered::Answer(answer) => Ok(answer),
             Delivered::NoAnswer => Err(TransportError::NoAnswer("connection closed".into())),
         }
     }
@@ -220,8 +356,21 @@ pub struct SimTransport {
 #[async_trait]
 impl Transport for SimTransport {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+        let begun = lock(&self.world).now;
         // Killed before the effect, or after it and before the answer: both are places where a process may die.
         Step::default().await;
+        {
+            let world = lock(&self.world);
+            let patience = match (world.squeeze, request.extensions().get::<CallPolicy>()) {
+                (Some(squeeze), _) => squeeze.write_timeout,
+                (None, Some(policy)) => policy.timeout,
+                (None, None) => Duration::MAX,
+            };
+            // A process that was stopped before it sent gives up when it wakes: the time-out of the call is over.
+            if i128::from(world.now - begun) > i128::try_from(patience.as_millis()).unwrap_or(i128::MAX) {
+                return Err(TransportError::NoAnswer("timed out".into()));
+            }
+        }
         let answer = lock(&self.world).deliver(self.side, &request);
         Step::default().await;
         answer
@@ -281,14 +430,5 @@ impl Entropy for SimEntropy {
         for byte in buffer {
             *byte = world.entropy.next().to_le_bytes()[0];
         }
-    }
-}
-
-/// One process, always the leader.
-pub struct AlwaysLeader;
-
-impl Fence for AlwaysLeader {
-    fn permits(&self, _duration: Duration) -> bool {
-        true
     }
 }

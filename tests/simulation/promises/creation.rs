@@ -206,7 +206,7 @@ fn any_object_and_any_table_sync_custom_ones_included() {
                 .column(Column::string("u_stamp", 80)),
         );
     });
-    let at = lock(&scene.world).timestamp();
+    let at = lock(&scene.world).time_of(Side::Salesforce);
     let fields = json!({"Text__c": "anything"}).as_object().unwrap().clone();
     lock(&scene.world)
         .salesforce

@@ -15,8 +15,9 @@ use syncflow_simulators::service_now::{Acl, Grant, Operation};
 use syncflow_simulators::{Admin, Fields, Model, WriteKind};
 
 use crate::process::Process;
+use crate::script::Script;
 use crate::settings::{self, guide};
-use crate::world::{Chance, Shared, World, lock};
+use crate::world::{Shared, World, lock};
 
 const USER: &str = "someone";
 
@@ -38,14 +39,11 @@ impl Scene {
 
     /// The guide's flow, changed.
     pub fn with(adapt: impl FnOnce(&mut FlowDefinition)) -> Self {
+        crate::mutants::plant_what_is_asked_for();
         let mut definition = guide();
         adapt(&mut definition);
-        let mut chance = Chance::new(1);
-        let mut service_now = settings::service_now(&mut chance, 1);
-        service_now.switches = syncflow_simulators::service_now::Switches::default();
-        let mut salesforce = settings::salesforce(&mut chance);
-        salesforce.settings.late_commit_seconds = 0;
-        let mut world = World::new(1, salesforce, service_now, settings::beginning());
+        let (salesforce, service_now) = (settings::salesforce(), settings::service_now(1));
+        let mut world = World::new(Script::whole(1), salesforce, service_now, settings::beginning());
         world.troubled = false;
         Self {
             world: Arc::new(Mutex::new(world)),
@@ -113,6 +111,7 @@ impl Scene {
                 &self.definition,
                 Tuning::default(),
                 self.key,
+                1,
             );
             // Annotations outlive processes.
             process
@@ -189,7 +188,7 @@ impl Scene {
     )]
     pub fn make(&self, side: Side, fields: Value) -> String {
         let mut world = lock(&self.world);
-        let at = world.timestamp();
+        let at = world.time_of(side);
         let fields = object(&fields);
         match side {
             Side::Salesforce => world.salesforce.model.seed("Case", &fields, at),
@@ -222,7 +221,7 @@ impl Scene {
     pub fn edit(&self, side: Side, id: &str, fields: Value) {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));
-        let at = world.timestamp();
+        let at = world.time_of(side);
         let fields = object(&fields);
         match side {
             Side::Salesforce => world
@@ -240,7 +239,7 @@ impl Scene {
     pub fn delete(&self, side: Side, id: &str) {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));
-        let at = world.timestamp();
+        let at = world.time_of(side);
         match side {
             Side::Salesforce => world.salesforce.model.delete_as_person("Case", id, at, USER),
             Side::ServiceNow => world.service_now.model.delete_as_person("incident", id, at, USER),
@@ -252,7 +251,7 @@ impl Scene {
     pub fn undelete(&self, side: Side, id: &str) {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));
-        let at = world.timestamp();
+        let at = world.time_of(side);
         match side {
             Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
             Side::ServiceNow => world

@@ -36,13 +36,29 @@ pub(crate) struct View<'a, 'q> {
 }
 
 /// A field that a name in a query stands for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Column<'a> {
     /// The references followed to get there; none for the object's own fields.
     pub steps: Vec<Step<'a>>,
     /// The object whose field it is.
     pub object: &'a Object,
     pub field: &'a Field,
+}
+
+/// The same field by the same way. Names tell: comparing whole descriptions would be most of what a query does.
+impl PartialEq for Column<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let way = |column: &Self| -> Vec<&str> {
+            column
+                .steps
+                .iter()
+                .map(|step| step.reference.name.as_str())
+                .collect()
+        };
+        self.field.name == other.field.name
+            && self.object.name == other.object.name
+            && way(self) == way(other)
+    }
 }
 
 /// One reference followed.

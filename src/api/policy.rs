@@ -143,8 +143,9 @@ pub struct Guard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guards {
-    /// Pairs that would end because one of their records was deleted, whatever `onDelete` says. Default: 20 records, or
-    /// 5 percent if that is more. All of three or more are too many in any case.
+    /// Pairs that would end because one of their records was deleted, whatever `onDelete` says, together with those that
+    /// ended so in the 24 hours before. Default: 20 records, or 5 percent if that is more. All of three or more are too
+    /// many in any case.
     #[serde(default = "Guards::deletions")]
     pub deletions: Guard,
     /// Linked records that changed on one side since the last cycle. Default: 200 records, or 50 percent if that is

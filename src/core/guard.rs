@@ -2,11 +2,17 @@
 //!
 //! Pure: who counts and what follows is the engine's.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::definition::Guard;
 use super::ident::{RecordId, digest_of};
 use super::side::Side;
+
+/// Deletions of so long a time count together. They are found one after the other, and a job that deletes too much may
+/// take its time: a guard that counted each find by itself would let all of them pass.
+pub const DELETIONS_ADD_UP_FOR: Duration = Duration::from_hours(24);
 
 /// What a guard counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,7 +50,10 @@ pub struct PlanSummary {
     pub side: Side,
     /// How many records.
     pub count: u64,
-    /// Of how many pairs.
+    /// So many more ended in the day before, and nobody was asked: they count, though the plan is not about them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ended_before: u64,
+    /// Of how many pairs, those that ended before included.
     pub of: u64,
     /// The first of them.
     pub first: Vec<RecordId>,
@@ -67,6 +76,7 @@ impl PlanSummary {
             kind,
             side,
             count: u64::try_from(records.len()).unwrap_or(u64::MAX),
+            ended_before: 0,
             of,
             first: records.iter().take(Self::SHOWN).cloned().collect(),
             token,
@@ -74,11 +84,25 @@ impl PlanSummary {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// How many of `of` pairs this guard lets pass: the larger of its two limits.
+#[must_use]
+pub fn most(guard: Guard, of: u64) -> u64 {
+    let share = of.saturating_mul(u64::from(guard.percent)) / 100;
+    guard.records.max(share)
+}
+
 /// Are `count` of `of` pairs too many for this guard? More than the larger of its two limits, or every single one.
 #[must_use]
 pub fn exceeds(guard: Guard, kind: GuardKind, count: u64, of: u64) -> bool {
-    let share = of.saturating_mul(u64::from(guard.percent)) / 100;
-    count > guard.records.max(share) || (count >= of && count >= kind.every_one_from())
+    count > most(guard, of) || (count >= of && count >= kind.every_one_from())
 }
 
 #[cfg(test)]

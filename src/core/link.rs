@@ -97,7 +97,8 @@ pub struct Departure {
     pub proof: DeletionProof,
     /// When that was first seen, by our clock.
     pub at: Instant,
-    /// A person has approved the plan that this departure is part of: the guard does not count it again.
+    /// The guard does not count it: a person has approved the plan that it is part of, or both records are gone and
+    /// nothing hangs on it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub approved: bool,
 }

@@ -153,6 +153,14 @@ impl Book {
             .collect()
     }
 
+    /// The next links of a walk that goes round and round: never fewer than there are, up to `at_most`.
+    pub(super) fn round(&self, after: Option<&LinkId>, at_most: usize) -> Vec<LinkId> {
+        let mut ids = self.after(after, at_most);
+        let from_the_beginning = at_most.min(self.links.len()).saturating_sub(ids.len());
+        ids.extend(self.after(None, from_the_beginning));
+        ids
+    }
+
     fn ids_where(&self, wanted: impl Fn(&Link) -> bool) -> BTreeSet<LinkId> {
         self.links
             .values()

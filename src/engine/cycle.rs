@@ -277,13 +277,10 @@ async fn sweep(session: &mut Session<'_>, pace: &mut Pace) -> Result<(), CycleEr
             usize::try_from(session.parts.entropy.next_u64()).unwrap_or(0) % session.book.count().max(1);
         pace.sweep_after = session.book.after(None, start_at).pop();
     }
-    let mut ids = session
+    // Around and on: of a small flow, every walk sees everything, wherever it begins.
+    let ids = session
         .book
-        .after(pace.sweep_after.as_ref(), session.tuning.sweep_slice);
-    if ids.is_empty() {
-        // Around once: the next round begins at once, or a small flow would be looked at every other time only.
-        ids = session.book.after(None, session.tuning.sweep_slice);
-    }
+        .round(pace.sweep_after.as_ref(), session.tuning.sweep_slice);
     pace.sweep_after = ids.last().cloned();
     let mut touched = BTreeSet::new();
     for side in Side::BOTH {

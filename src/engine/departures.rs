@@ -13,6 +13,7 @@ use super::processing::{not_visible, put_quarantined, read};
 use super::rights::Verb;
 use super::session::{CycleError, OnSide, Session};
 use crate::core::deletion::{Ending, end};
+use crate::core::guard::most;
 use crate::core::ident::{LinkId, RecordId};
 use crate::core::link::{Departure, Link, Phase};
 use crate::core::record::{DeletionProof, Observation};
@@ -20,8 +21,8 @@ use crate::core::side::{PerSide, Side};
 use crate::core::time::Instant;
 use crate::ports::Deletions;
 
-/// From so many deletions on, every other link is looked at before anything follows from them: a deletion of many is
-/// judged as a whole, not slice by slice.
+/// From so many deletions on, or from so many as the guard would let pass, every other link is looked at before anything
+/// follows from them: a deletion of many is judged as a whole, not slice by slice.
 const FULL_LOOK_FROM: u64 = 5;
 
 type Observed = PerSide<BTreeMap<RecordId, Observation>>;
@@ -167,7 +168,14 @@ async fn confirm(
                 };
                 put_quarantined(session, link, problem);
             }
-            (Some(Observation::Gone(_)), Some(Observation::Gone(_))) => bury(session, link),
+            (Some(Observation::Gone(_)), Some(Observation::Gone(_))) => {
+                // Nothing of it can follow, so that it is no part of what the guard counts.
+                let departure = Some(Departure {
+                    approved: true,
+                    ..departure
+                });
+                bury(session, Link { departure, ..link });
+            }
             (Some(Observation::Gone(_)), Some(Observation::NotVisible))
                 if link.phase == Phase::Active && session.flow.deletes_after(gone) =>
             {
@@ -190,10 +198,13 @@ async fn confirm(
 /// Finds every other deletion of this side before the guard counts, where there are enough to make it worth a look at
 /// all links. A plan that is held already is not looked for again.
 async fn look_at_all(session: &mut Session<'_>, side: Side) -> Result<(), CycleError> {
-    let leaving = u64::try_from(guard::leaving(session, side).count()).unwrap_or(u64::MAX);
+    // One in quarantine has passed here before.
+    let leaving = guard::leaving(session, side).filter(|link| link.quarantine.is_none());
+    let leaving = u64::try_from(leaving.count()).unwrap_or(u64::MAX);
+    let enough = most(session.flow.guards.deletions, guard::pairs(session)).clamp(1, FULL_LOOK_FROM);
     let plan = guard::deletions(session, side).map(|plan| plan.token);
     let held = session.header.held_plan.as_ref().map(|plan| &plan.summary.token);
-    if leaving < FULL_LOOK_FROM || (plan.is_some() && plan.as_ref() == held) {
+    if leaving < enough || (plan.is_some() && plan.as_ref() == held) {
         return Ok(());
     }
     let all = session.book.links().map(|link| link.id.clone()).collect();

@@ -4,8 +4,9 @@
 //! token is for that plan alone; another plan has another token.
 
 use super::session::{CycleError, Session};
-use crate::core::guard::{GuardKind, PlanSummary, exceeds};
+use crate::core::guard::{DELETIONS_ADD_UP_FOR, GuardKind, PlanSummary, exceeds};
 use crate::core::header::HeldPlan;
+use crate::core::ident::RecordId;
 use crate::core::link::{Link, Phase};
 use crate::core::side::Side;
 
@@ -20,23 +21,48 @@ pub(super) fn pairs(session: &Session<'_>) -> u64 {
 
 /// Links that wait for the end that a deletion on this side brings, and that nobody has approved.
 pub(super) fn leaving<'a>(session: &'a Session<'_>, side: Side) -> impl Iterator<Item = &'a Link> {
+    departed(session, side).filter(|link| link.phase != Phase::Tombstone)
+}
+
+/// Links that a deletion on this side concerns or concerned, and that nobody has approved.
+fn departed<'a>(session: &'a Session<'_>, side: Side) -> impl Iterator<Item = &'a Link> {
     session.book.links().filter(move |link| {
-        link.phase != Phase::Tombstone
-            && link
-                .departure
-                .as_ref()
-                .is_some_and(|departure| departure.side == side && !departure.approved)
+        link.departure
+            .as_ref()
+            .is_some_and(|departure| departure.side == side && !departure.approved)
     })
 }
 
-/// The plan of all deletions of this side, where it is too large.
+/// Links that ended, unasked, in the day before those that are leaving began to. A day before these, and not before
+/// now: a plan that is held does not pass because time does.
+fn ended_before<'a>(session: &'a Session<'_>, side: Side) -> impl Iterator<Item = &'a Link> {
+    let at = |link: &Link| link.departure.as_ref().map(|departure| departure.at);
+    // What waits in quarantine has passed the guard once, maybe long ago.
+    let began = leaving(session, side).filter(|link| link.quarantine.is_none());
+    let began = began.filter_map(at).min();
+    let since = began
+        .unwrap_or_else(|| session.parts.clock.now())
+        .earlier(DELETIONS_ADD_UP_FOR);
+    departed(session, side)
+        .filter(move |link| link.phase == Phase::Tombstone && at(link).is_some_and(|at| at >= since))
+}
+
+/// The plan of all deletions of this side, where it is too large together with what went before.
 pub(super) fn deletions(session: &Session<'_>, side: Side) -> Option<PlanSummary> {
-    let count = u64::try_from(leaving(session, side).count()).unwrap_or(u64::MAX);
-    let of = pairs(session);
-    exceeds(session.flow.guards.deletions, GuardKind::Deletions, count, of).then(|| {
-        let records = leaving(session, side).filter_map(|link| link.ids[side].clone());
-        PlanSummary::new(GuardKind::Deletions, side, records.collect(), of, "")
-    })
+    let records: Vec<RecordId> = leaving(session, side)
+        .filter_map(|link| link.ids[side].clone())
+        .collect();
+    if records.is_empty() {
+        return None;
+    }
+    let ended_before = u64::try_from(ended_before(session, side).count()).unwrap_or(u64::MAX);
+    let of = pairs(session).saturating_add(ended_before);
+    let summary = PlanSummary {
+        ended_before,
+        ..PlanSummary::new(GuardKind::Deletions, side, records, of, "")
+    };
+    let count = summary.count.saturating_add(ended_before);
+    exceeds(session.flow.guards.deletions, GuardKind::Deletions, count, of).then_some(summary)
 }
 
 /// Lets the deletions of this side pass, or stops the flow with what a person has to approve.
@@ -47,7 +73,11 @@ pub(super) async fn permit_deletions(session: &mut Session<'_>, side: Side) -> R
     if !is_approved(session, &summary) {
         return Err(hold(session, HeldPlan { summary, until: None }).await);
     }
-    let approved: Vec<Link> = leaving(session, side).cloned().collect();
+    // Who approves has been told of those that ended before: they count no more, or each further one would be asked for.
+    let approved: Vec<Link> = leaving(session, side)
+        .chain(ended_before(session, side))
+        .cloned()
+        .collect();
     let ids = approved.iter().map(|link| link.id.clone()).collect();
     for mut link in approved {
         if let Some(departure) = &mut link.departure {

@@ -419,7 +419,11 @@ fn held_back(plan: &PlanSummary) -> Problem {
     } = plan;
     let what = match plan.kind {
         GuardKind::Deletions => {
-            format!("{count} of {of} pairs would end because their {side} records were deleted")
+            let before = match plan.ended_before {
+                0 => String::new(),
+                before => format!(", after {before} others in the day before"),
+            };
+            format!("{count} of {of} pairs would end because their {side} records were deleted{before}")
         }
         GuardKind::Remapped => {
             format!("the changed definition would rewrite the {side} records of {count} of {of} pairs")

@@ -161,6 +161,103 @@ fn a_crash_in_the_middle_of_an_approved_plan_does_not_ask_again() {
     }
 }
 
+#[test]
+fn deletions_that_are_found_one_after_the_other_count_together() {
+    let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    for case in &cases[..6] {
+        scene.delete(SF, case);
+        scene.run_minutes(20);
+    }
+    assert_eq!(scene.all(SN).len(), 17, "three pass, the fourth is held");
+    let plan = scene.report().held_plan.unwrap();
+    assert_eq!((plan.count, plan.ended_before, plan.of), (3, 3, 20));
+    let problem = scene.failure();
+    assert!(
+        problem.message.contains("after 3 others in the day before"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn a_plan_that_is_held_does_not_pass_because_a_day_does() {
+    let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    for case in &cases[..4] {
+        scene.delete(SF, case);
+        scene.run_minutes(20);
+    }
+    scene.run_minutes(26 * 60);
+    scene.kill();
+    scene.run_minutes(20);
+    assert_eq!(scene.failure().reason.as_str(), "Blocked");
+    assert_eq!(scene.all(SN).len(), 17);
+}
+
+#[test]
+fn after_an_approval_deletions_are_counted_from_the_beginning() {
+    let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    for case in &cases[..4] {
+        scene.delete(SF, case);
+        scene.run_minutes(20);
+    }
+    scene.approve();
+    scene.run_minutes(5);
+    assert_eq!(scene.all(SN).len(), 16);
+    for case in &cases[4..8] {
+        scene.delete(SF, case);
+        scene.run_minutes(20);
+    }
+    assert_eq!(scene.all(SN).len(), 13, "three more pass, and the next is held");
+    assert_eq!(scene.report().held_plan.unwrap().ended_before, 3);
+}
+
+#[test]
+fn deletions_of_yesterday_do_not_count_today() {
+    let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    for day in cases[..6].chunks(3) {
+        for case in day {
+            scene.delete(SF, case);
+        }
+        scene.run_minutes(25 * 60);
+    }
+    assert_eq!(scene.all(SN).len(), 14);
+    assert_eq!(scene.report().held_plan, None);
+}
+
+#[test]
+fn pairs_both_of_whose_records_people_deleted_do_not_count() {
+    let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    for case in &cases[..6] {
+        let incident = scene.counterpart(SF, case).unwrap();
+        scene.delete(SF, case);
+        scene.delete(SN, &incident);
+        scene.run_minutes(20);
+    }
+    scene.delete(SF, &cases[6]);
+    scene.run_minutes(20);
+    assert_eq!(scene.report().held_plan, None);
+    assert_eq!(scene.all(SN).len(), 13);
+}
+
+/// The deletion log covers whole minutes only: what was deleted just before a start is found by the walk, which begins
+/// somewhere.
+#[test]
+fn few_deletions_are_found_together_wherever_the_walk_over_the_links_begins() {
+    for start in 0..8 {
+        let (mut scene, cases) = pairs(deleting(1, 0), 5);
+        // Every cycle draws its jitter, so that the next start begins its walk elsewhere.
+        scene.run_minutes(start);
+        scene.kill();
+        for case in &cases[..2] {
+            scene.delete(SF, case);
+        }
+        scene.run_minutes(2);
+        let plan = scene.report().held_plan.expect("held back");
+        assert_eq!((plan.count, plan.of), (2, 5), "start {start}");
+        assert_eq!(scene.all(SN).len(), 5, "start {start}");
+    }
+}
+
 fn changing(records: u64, percent: u8) -> Scene {
     Scene::with(|flow| flow.guards.changes = Guard { records, percent })
 }

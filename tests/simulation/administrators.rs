@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use syncflow::adapters::link_store::memory::StoreFault;
 use syncflow::core::definition::{ConflictPolicy, DriftPolicy, ExitPolicy, FieldDefinition, FlowDefinition};
+use syncflow::core::side::Side;
 use syncflow_simulators::salesforce::{FieldAccess, INTEGRATION_USER, ObjectRights};
 use syncflow_simulators::service_now::{Acl, BusinessRule, Grant, Operation};
 
 use crate::chance::Chance;
+use crate::counts::Deed;
 use crate::operator::Operator;
 use crate::swarm::{Swarm, Trait};
 use crate::world::{Shared, World, lock};
@@ -35,6 +37,9 @@ impl Administrators {
             Trait::StoreFaults,
             Trait::Permissions,
             Trait::Refusals,
+            Trait::ClockSetBack,
+            Trait::Suspensions,
+            Trait::ManualConflicts,
         ]
         .into_iter()
         .filter(|kind| swarm.has(*kind))
@@ -45,24 +50,42 @@ impl Administrators {
         match chance.pick(&kinds) {
             Trait::ConfigEdits => {
                 let edited = self.edit_manifests(&operator.definition, chance);
-                operator.apply(edited);
+                lock(world).counts.note(Deed::ManifestsEdited);
+                if chance.permille(500) {
+                    operator.apply(edited);
+                } else {
+                    operator.apply_when_drained(edited);
+                }
             }
             Trait::StateLoss => {
                 if chance.permille(600) {
+                    lock(world).counts.note(Deed::StateCopied);
                     operator.copy_state();
                 } else {
+                    lock(world).counts.note(Deed::StateLost);
                     operator.lose_state(chance);
                 }
             }
-            Trait::StoreFaults => operator.store.inject(match chance.below(4) {
-                0 => StoreFault::LoadFails,
-                1 => StoreFault::CommitFailsBefore,
-                2 => StoreFault::CommitFailsAfter,
-                _ => StoreFault::CommitStopsAfter(usize::try_from(chance.below(3)).unwrap()),
-            }),
+            Trait::StoreFaults => {
+                lock(world).counts.note(Deed::StoreFailed);
+                operator.store.inject(match chance.below(4) {
+                    0 => StoreFault::LoadFails,
+                    1 => StoreFault::CommitFailsBefore,
+                    2 => StoreFault::CommitFailsAfter,
+                    _ => StoreFault::CommitStopsAfter(usize::try_from(chance.below(3)).unwrap()),
+                });
+            }
+            Trait::ClockSetBack => set_clock_back(&mut lock(world), chance),
+            Trait::Suspensions => {
+                lock(world).counts.note(Deed::Suspended);
+                operator.suspend(10 + chance.below(60));
+            }
+            Trait::ManualConflicts => resolve(world, operator, chance),
             Trait::Permissions => change_rights(&mut lock(world), chance),
             _ => {
-                let instance = &mut lock(world).service_now.model;
+                let mut world = lock(world);
+                world.counts.note(Deed::RefusalsChanged);
+                let instance = &mut world.service_now.model;
                 instance.remove_rule(REFUSES);
                 if chance.permille(600) {
                     instance.add_rule(BusinessRule::abort(REFUSES, "incident", "u_scoreENDSWITH4"));
@@ -73,8 +96,8 @@ impl Administrators {
 
     fn edit_manifests(&self, now: &FlowDefinition, chance: &mut Chance) -> FlowDefinition {
         let mut edited = now.clone();
-        match chance.below(6) {
-            0 => {
+        match chance.below(7) {
+            0 if edited.conflict != ConflictPolicy::Manual => {
                 edited.conflict = *chance.pick(&[
                     ConflictPolicy::MostRecent,
                     ConflictPolicy::PreferSalesforce,
@@ -101,6 +124,7 @@ impl Administrators {
                         .extend(self.original.fields.iter().find(named).cloned());
                 }
             }
+            5 => edited.guarded_writes = !edited.guarded_writes,
             _ => edited.fields.reverse(),
         }
         edited
@@ -112,6 +136,7 @@ impl Administrators {
         give_rights(&mut now);
         now.service_now.model.remove_rule(REFUSES);
         drop(now);
+        operator.resume();
         let mut definition = operator.definition.clone();
         definition.fields.clone_from(&self.original.fields);
         if definition != operator.definition {
@@ -120,9 +145,41 @@ impl Administrators {
     }
 }
 
+/// A person picks a side in each conflict that waits, or in one of them.
+pub fn resolve(world: &Shared, operator: &mut Operator, chance: &mut Chance) {
+    let disputes = operator.report().disputes;
+    if disputes.is_empty() {
+        return;
+    }
+    let one = chance.permille(500).then(|| chance.pick(&disputes).clone());
+    let picked = one.map_or(disputes, |one| vec![one]);
+    let picks: Vec<String> = picked
+        .iter()
+        .map(|dispute| {
+            let (named, wins) = (*chance.pick(&Side::BOTH), *chance.pick(&Side::BOTH));
+            let (record, field) = (&dispute.ids[named], &dispute.fields[named]);
+            format!("{record}/{field}={}", wins.label())
+        })
+        .collect();
+    operator.ask(|requests, number| requests.resolve = Some(format!("{}#{number}", picks.join(","))));
+    lock(world).counts.note(Deed::Resolved);
+}
+
+/// Somebody sets a service's clock right, which was fast. Where commits show late, the models would hide them until the
+/// clock is there again, which no service does.
+fn set_clock_back(world: &mut World, chance: &mut Chance) {
+    let side = *chance.pick(&Side::BOTH);
+    let by = 1_000 * (1 + chance.below(240));
+    if world.shows_at_once(side) {
+        world.counts.note(Deed::ClockSetBack);
+        world.skew[side] -= i64::try_from(by).unwrap();
+    }
+}
+
 const USER: &str = INTEGRATION_USER;
 
 fn change_rights(world: &mut World, chance: &mut Chance) {
+    world.counts.note(Deed::RightsChanged);
     let org = &mut world.salesforce.model;
     let rights = |update, create| ObjectRights {
         read: true,

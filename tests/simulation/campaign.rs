@@ -26,11 +26,11 @@ impl Tally {
     pub fn line(&self) -> String {
         let speed = rate(self.seeds, self.seconds);
         format!(
-            "{} seeds in {:.0} s ({speed:.0} a second): {} failures; {:?}",
+            "{} seeds in {:.0} s ({speed:.0} a second): {} failures; {}",
             self.seeds,
             self.seconds,
             self.failures.len(),
-            self.total
+            self.total.line()
         )
     }
 }

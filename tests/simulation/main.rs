@@ -9,7 +9,7 @@
 //! everything is quiet, and the oracle, which knows nothing of the engine, looks at what the services' own audit says.
 //!
 //! - [`run`]: one seed, from its first record to its verdict; [`campaign`]: many of them
-//! - [`script`], [`chance`]: what happens, each event drawn for itself
+//! - [`script`], [`chance`]: what happens, each event drawn for itself; [`counts`]: how often it did
 //! - [`swarm`]: what a seed draws of habits and troubles; [`settings`]: of manifests, times and sizes
 //! - [`world`]: both services, the clock, and what happens to a call on its way; [`trouble`]: what goes wrong with it
 //! - [`operator`], [`process`], [`lease`], [`remote`]: the operator's processes, one after another or two at once
@@ -31,6 +31,7 @@
 mod administrators;
 mod campaign;
 mod chance;
+mod counts;
 mod crash_points;
 mod hazards;
 mod lease;
@@ -74,7 +75,7 @@ fn no_edit_is_lost_or_invented_no_record_is_doubled_and_nothing_is_written_at_re
     let first = number("SYNCFLOW_SIMULATION_FIRST").unwrap_or(0);
     let seeds = number("SYNCFLOW_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let tally = campaign::march(first, seeds, true);
-    println!("{}", tally.line());
+    println!("{}\n{}", tally.line(), tally.total.counts);
     let shown: Vec<String> = tally
         .failures
         .iter()
@@ -96,6 +97,11 @@ fn no_edit_is_lost_or_invented_no_record_is_doubled_and_nothing_is_written_at_re
     let total = tally.total;
     assert!(total.edits > seeds && total.crashes > seeds && total.lost_answers > seeds / 10);
     assert!(total.conflicts > 0 && total.links > seeds);
+    let missing = total.counts.missing();
+    assert!(
+        seeds < SEEDS || missing.is_empty(),
+        "in none of {seeds} runs was there {missing:?}"
+    );
 }
 
 /// How often a failing script is told again to make it short.

@@ -5,9 +5,11 @@ use syncflow::adapters::link_store::memory::{MemoryState, MemoryStore};
 use syncflow::core::definition::FlowDefinition;
 use syncflow::core::link::JournalEntry;
 use syncflow::engine::report::FlowReport;
+use syncflow::engine::requests::Requests;
 use syncflow::engine::tuning::Tuning;
 
 use crate::chance::Chance;
+use crate::counts::Deed;
 use crate::oracle::telling;
 use crate::process::{Process, Stepped};
 use crate::swarm::{Swarm, Trait};
@@ -32,6 +34,11 @@ pub struct Operator {
     falls_back_in: Option<u64>,
     /// Manifests that somebody will apply, each in so many steps.
     to_apply: Vec<(u64, FlowDefinition)>,
+    /// What people ask of the flow: annotations, which outlive processes.
+    requests: Requests,
+    asked: u64,
+    /// For so many more steps the flow is suspended.
+    suspended_for: u64,
 }
 
 /// A process that was stopped (SIGSTOP), and will go on without knowing what happened meanwhile.
@@ -58,6 +65,9 @@ impl Operator {
             lost_state: false,
             falls_back_in: None,
             to_apply: Vec::new(),
+            requests: Requests::default(),
+            asked: 0,
+            suspended_for: 0,
         }
     }
 
@@ -92,9 +102,20 @@ impl Operator {
         if let Some(definition) = due {
             self.apply(definition);
         }
-        let stepped = self.process.step();
+        self.suspended_for = self.suspended_for.saturating_sub(1);
+        let stepped = self.work();
         let awake = self.step_zombie();
         if awake { Stepped::Busy } else { stepped }
+    }
+
+    /// A step of the worker; where it has stopped as it was told to, another one starts unless the flow is suspended.
+    fn work(&mut self) -> Stepped {
+        let stepped = self.process.step();
+        if self.process.is_done() && self.suspended_for == 0 {
+            self.kill();
+            return Stepped::Busy;
+        }
+        stepped
     }
 
     fn step_zombie(&mut self) -> bool {
@@ -117,8 +138,10 @@ impl Operator {
     pub fn crash(&mut self, swarm: &Swarm, chance: &mut Chance) {
         let stops = swarm.has(Trait::Zombies) && (!swarm.has(Trait::Crashes) || chance.permille(500));
         if stops && self.stopped.is_none() {
+            lock(&self.world).counts.note(Deed::Stopped);
             self.stop(chance.below(60), 5 + chance.below(60));
         } else if swarm.has(Trait::Crashes) {
+            lock(&self.world).counts.note(Deed::Killed);
             self.kill();
         }
     }
@@ -146,14 +169,51 @@ impl Operator {
 
     fn another(&mut self) -> Process {
         self.started += 1;
-        Process::start(
+        let process = Process::start(
             &self.world,
             &self.store,
             &self.definition,
             self.tuning,
             KEY,
             self.started,
-        )
+        );
+        process.control.send_modify(|control| {
+            control.requests = self.requests.clone();
+            control.stop = self.suspended_for > 0;
+        });
+        process
+    }
+
+    /// Somebody sets an annotation. The number tells one request from another of the same words.
+    pub fn ask(&mut self, change: impl FnOnce(&mut Requests, u64)) {
+        self.asked += 1;
+        change(&mut self.requests, self.asked);
+        let requests = self.requests.clone();
+        self.process
+            .control
+            .send_modify(|control| control.requests = requests);
+    }
+
+    /// `suspend: true`: the worker finishes what it has sent and stops; so many steps later somebody takes it back.
+    pub fn suspend(&mut self, steps: u64) {
+        self.suspended_for = steps;
+        self.drain();
+    }
+
+    pub fn resume(&mut self) {
+        self.suspended_for = 0;
+    }
+
+    /// The manifests are edited, as the operator goes about it: the worker finishes what it has sent, and the next one
+    /// has the new manifests.
+    pub fn apply_when_drained(&mut self, definition: FlowDefinition) {
+        self.definition = definition;
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        lock(&self.world).counts.note(Deed::Drained);
+        self.process.control.send_modify(|control| control.stop = true);
     }
 
     /// The manifests are edited: the worker is replaced.
@@ -220,7 +280,17 @@ impl Operator {
     /// Lets time pass without trouble.
     pub fn run_minutes(&mut self, minutes: i64) {
         self.stopped = None;
-        let world = self.world.clone();
-        self.process.run_for(&world, minutes * 60_000);
+        let end = lock(&self.world).now + minutes * 60_000;
+        loop {
+            let stepped = self.work();
+            let mut world = lock(&self.world);
+            let wake = world.next_wake();
+            if stepped == Stepped::Asleep {
+                world.now = wake.unwrap_or(end).min(end).max(world.now);
+            }
+            if world.now >= end {
+                return;
+            }
+        }
     }
 }

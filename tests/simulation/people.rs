@@ -8,6 +8,7 @@ use syncflow::core::side::Side;
 use syncflow_simulators::{Admin, Fields};
 
 use crate::chance::Chance;
+use crate::counts::Deed;
 use crate::script::Kind;
 use crate::swarm::{Swarm, Trait};
 use crate::world::World;
@@ -54,6 +55,10 @@ impl<'a> People<'a> {
             delete_or_undelete(world, &mut chance, side);
             return;
         }
+        if self.swarm.has(Trait::Merges) && chance.permille(40) {
+            merge(world, &mut chance);
+            return;
+        }
         let Some(id) = some_record(world, &mut chance, side) else {
             return;
         };
@@ -96,13 +101,14 @@ impl<'a> People<'a> {
             }
         };
         made.expect("people can make records");
+        world.counts.note(Deed::Made);
         world.audit();
     }
 
     fn edit(&self, chance: &mut Chance, side: Side, number: u64) -> Value {
         let n = unique(side, number);
         match (side, chance.below(12)) {
-            (Side::Salesforce, 0..=3) => json!({"Subject": format!("case {n}")}),
+            (Side::Salesforce, 0..=3) => json!({"Subject": self.subject(chance, n)}),
             (Side::Salesforce, 4..=5) => json!({"Description": format!("about case {n}")}),
             (Side::Salesforce, 6) => json!({"Score__c": n}),
             (Side::Salesforce, 7) => json!({"Escalation__c": self.escalation(chance, n)}),
@@ -138,9 +144,19 @@ impl<'a> People<'a> {
         }
     }
 
+    /// `short_description` holds 160 characters, `Subject` 255.
+    fn subject(&self, chance: &mut Chance, n: u64) -> String {
+        let text = format!("case {n}");
+        if self.swarm.has(Trait::CutTexts) && chance.permille(400) {
+            return format!("{text} {}", "x".repeat(200));
+        }
+        text
+    }
+
     fn escalation(&self, chance: &mut Chance, n: u64) -> String {
         let text = format!("escalation {n}");
-        if self.swarm.has(Trait::LongTexts) && chance.permille(500) {
+        let long = self.swarm.has(Trait::LongTexts) || self.swarm.has(Trait::CutTexts);
+        if long && chance.permille(500) {
             return format!("{text} {}", "x".repeat(TOO_LONG));
         }
         text
@@ -156,7 +172,7 @@ impl<'a> People<'a> {
                 edit.insert("Origin".into(), json!("Phone"));
             }
             let long = case["Escalation__c"].as_str().filter(|text| text.len() > 255);
-            if let Some(long) = long {
+            if let Some(long) = long.filter(|_| !world.cuts_texts) {
                 let words: Vec<&str> = long.split(' ').take(2).collect();
                 edit.insert("Escalation__c".into(), json!(words.join(" ")));
             }
@@ -209,6 +225,7 @@ pub fn edit_record(world: &mut World, side: Side, id: &str, edit: &Value) {
     };
     // A rule of the service may refuse the edit: then the person has to leave it.
     if edited.is_ok() {
+        world.counts.note(Deed::Edited);
         world.audit();
     }
 }
@@ -218,6 +235,7 @@ fn delete_or_undelete(world: &mut World, chance: &mut Chance, side: Side) {
     let gone = deleted(world, side);
     let done = if !gone.is_empty() && chance.permille(500) {
         let id = chance.pick(&gone);
+        world.counts.note(Deed::Undeleted);
         match side {
             Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
             Side::ServiceNow => world
@@ -229,6 +247,7 @@ fn delete_or_undelete(world: &mut World, chance: &mut Chance, side: Side) {
         let Some(id) = some_record(world, chance, side) else {
             return;
         };
+        world.counts.note(Deed::Deleted);
         match side {
             Side::Salesforce => world.salesforce.model.delete_as_person("Case", &id, at, USER),
             Side::ServiceNow => world
@@ -238,6 +257,25 @@ fn delete_or_undelete(world: &mut World, chance: &mut Chance, side: Side) {
         }
     };
     done.expect("people can delete and undelete records");
+    world.audit();
+}
+
+/// Somebody finds that two cases are one: the loser goes to the recycle bin and names the other as its master.
+fn merge(world: &mut World, chance: &mut Chance) {
+    let (Some(master), Some(loser)) = (
+        some_record(world, chance, Side::Salesforce),
+        some_record(world, chance, Side::Salesforce),
+    ) else {
+        return;
+    };
+    if master == loser {
+        return;
+    }
+    let at = world.time_of(Side::Salesforce);
+    let org = &mut world.salesforce.model;
+    org.merge_as_person("Case", &master, &[loser], at, USER)
+        .expect("people can merge cases");
+    world.counts.note(Deed::Merged);
     world.audit();
 }
 

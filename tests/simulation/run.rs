@@ -3,17 +3,19 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use syncflow::core::side::PerSide;
+use syncflow::core::side::{PerSide, Side};
+use syncflow_simulators::{Actor, WriteKind};
 
-use crate::administrators::Administrators;
+use crate::administrators::{self, Administrators};
 use crate::chance::Chance;
+use crate::counts::{Counts, Deed};
 use crate::lease::Lease;
 use crate::operator::Operator;
 use crate::oracle::{self, Evidence};
 use crate::people::People;
 use crate::process::Stepped;
 use crate::script::{Happening, Kind, Script};
-use crate::settings::{self, Settings};
+use crate::settings::{self, MARKED, Settings};
 use crate::swarm::{Swarm, Trait};
 use crate::world::{Shared, World, lock};
 
@@ -30,9 +32,19 @@ pub struct Summary {
     pub links: u64,
     /// Edits that were overwritten in the moment between our last look and our write: nobody could see them.
     pub unseen: u64,
+    /// Everything that happened, by kind.
+    pub counts: Counts,
 }
 
 impl Summary {
+    /// The figures that a reader looks for first.
+    pub fn line(&self) -> String {
+        format!(
+            "{} edits, {} crashes, {} answers to writes lost, {} conflicts, {} links, {} edits that nobody could see",
+            self.edits, self.crashes, self.lost_answers, self.conflicts, self.links, self.unseen
+        )
+    }
+
     pub fn add(&mut self, other: &Self) {
         self.edits += other.edits;
         self.crashes += other.crashes;
@@ -40,6 +52,7 @@ impl Summary {
         self.conflicts += other.conflicts;
         self.links += other.links;
         self.unseen += other.unseen;
+        self.counts.add(&other.counts);
     }
 }
 
@@ -74,13 +87,21 @@ pub fn run(script: &Script, loud: bool) -> Outcome {
 fn prepare(script: &Script) -> (Shared, impl FnOnce(bool) -> Result<Summary, String>) {
     let (swarm, traits) = Swarm::draw(script);
     let mut chance = Chance::new(script.seed);
-    let settings = settings::draw(&mut chance, &swarm);
+    let settings = settings::draw(script.seed, &mut chance, &swarm);
     let (mut org, mut instance) = (settings::salesforce(), settings::service_now(script.seed));
     settings::give_habits(&mut chance, &swarm, &mut org, &mut instance);
     let mut world = World::new(script.clone(), org, instance, settings::beginning());
     world.happened = traits.into_iter().map(|number| (Kind::Trait, number)).collect();
     world.trouble = swarm.trouble();
+    for one in swarm.all() {
+        world.counts.note_trait(one);
+    }
+    world.cuts_texts = swarm.has(Trait::CutTexts);
     world.squeeze = settings.squeeze;
+    if swarm.has(Trait::ClockDrift) {
+        let mut chance = Chance::of(script.seed, "drift", 0);
+        world.drift = PerSide::from_fn(|_| *chance.pick(&[-20_000, -5_000, -200, 200, 5_000, 20_000]));
+    }
     if let Some(squeeze) = settings.squeeze {
         world.lease = Lease::lasting(squeeze.write_timeout * 3);
     }
@@ -94,6 +115,21 @@ fn prepare(script: &Script) -> (Shared, impl FnOnce(bool) -> Result<Summary, Str
     let seed = script.seed;
     let stage = Arc::clone(&world);
     (world, move |loud| play(seed, &stage, &swarm, settings, loud))
+}
+
+/// People pick a side in whatever still waits for them.
+fn resolve_everything(seed: u64, world: &Shared, operator: &mut Operator) -> Result<(), String> {
+    for round in 0..20 {
+        if operator.report().open_conflicts == 0 {
+            return Ok(());
+        }
+        administrators::resolve(world, operator, &mut Chance::of(seed, "resolves", round));
+        operator.run_minutes(2);
+    }
+    Err(format!(
+        "conflicts stay open although a person picked a side in each: {:?}",
+        operator.report().disputes
+    ))
 }
 
 fn play(seed: u64, world: &Shared, swarm: &Swarm, settings: Settings, loud: bool) -> Result<Summary, String> {
@@ -138,6 +174,9 @@ fn play(seed: u64, world: &Shared, swarm: &Swarm, settings: Settings, loud: bool
     operator.run_minutes(2);
     People::put_everything_right(&mut lock(world));
     operator.run_minutes(settings.quiet);
+    if swarm.has(Trait::ManualConflicts) {
+        resolve_everything(seed, world, &mut operator)?;
+    }
     let before = (oracle::count_writes(&lock(world)), operator.store.writes());
     operator.run_minutes(settings.rest);
     let after = (oracle::count_writes(&lock(world)), operator.store.writes());
@@ -170,8 +209,25 @@ fn play(seed: u64, world: &Shared, swarm: &Swarm, settings: Settings, loud: bool
         edits: people.edits,
         crashes,
         lost_answers: world.lost_answers,
+        counts: by_the_flow(&world),
         conflicts: evidence.report.conflicts,
         links: evidence.state.links().count() as u64,
         unseen,
     })
+}
+
+/// What happened, with what the flow did to counterparts of deleted records.
+fn by_the_flow(world: &World) -> Counts {
+    let mut counts = world.counts.clone();
+    for side in Side::BOTH {
+        for write in oracle::writes(world, side).filter(|write| matches!(write.actor, Actor::Api(_))) {
+            if write.kind == WriteKind::Deleted {
+                counts.note(Deed::DeletedByFlow);
+            }
+            if write.changed.contains_key(MARKED[side].0) {
+                counts.note(Deed::MarkedByFlow);
+            }
+        }
+    }
+    counts
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use syncflow::core::definition::{
     ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection,
-    FlowDefinition, Guards, History, Matching, OnCreateDefinition, Operator, RuleDefinition, SideDefinition,
-    TruncatePolicy, UnmappedPolicy, ValuePair,
+    FlowDefinition, Guards, History, MarkDefinition, Matching, OnCreateDefinition, Operator, RuleDefinition,
+    SideDefinition, TruncatePolicy, UnmappedPolicy, ValuePair,
 };
 use syncflow::core::ident::FieldName;
 use syncflow::core::side::PerSide;
@@ -118,7 +118,7 @@ fn definition(direction: Direction) -> FlowDefinition {
     }
 }
 
-pub fn draw(chance: &mut Chance, swarm: &Swarm) -> Settings {
+pub fn draw(seed: u64, chance: &mut Chance, swarm: &Swarm) -> Settings {
     let mut definition = definition(*chance.pick(&[
         Direction::TwoWay,
         Direction::TwoWay,
@@ -141,8 +141,15 @@ pub fn draw(chance: &mut Chance, swarm: &Swarm) -> Settings {
         definition.conflict = ConflictPolicy::Manual;
     }
     definition.guarded_writes = swarm.has(Trait::GuardedWrites);
-    if swarm.has(Trait::Deletions) && chance.permille(600) {
-        definition.on_delete = DeletePolicy::DeleteCounterpart;
+    if swarm.has(Trait::Deletions) || swarm.has(Trait::Merges) {
+        definition.on_delete = on_delete(&mut Chance::of(seed, "onDelete", 0));
+    }
+    if swarm.has(Trait::CutTexts) {
+        for field in &mut definition.fields {
+            if CUT_FIELDS.contains(&field.fields.salesforce.as_str()) {
+                field.truncate = TruncatePolicy::Cut;
+            }
+        }
     }
     definition.interval = Duration::from_secs(*chance.pick(&[45, 45, 90]));
     let crashes = *chance.pick(&[30, 100, 300]);
@@ -161,10 +168,54 @@ pub fn draw(chance: &mut Chance, swarm: &Swarm) -> Settings {
             0
         },
         bustle,
-        quiet: if own_times { 45 } else { 7 },
+        // What is stamped after a clock was set back looks older than what was seen before, until the clock is past that.
+        quiet: if own_times { 45 } else { 7 } + if swarm.has(Trait::ClockSetBack) { 6 } else { 0 },
         rest: if own_times { 25 } else { 4 },
     }
 }
+
+/// The fields whose texts are cut, where texts are cut.
+const CUT_FIELDS: [&str; 2] = ["Subject", "Escalation__c"];
+
+/// What stands at the end of a cut copy.
+pub const CUT_MARK: &str = "... [cut]";
+
+/// A text as ServiceNow holds it where it is too long for it: every text of the run begins with what is unique in it.
+pub fn cut(field: &FieldDefinition, text: String) -> String {
+    let room = match field.fields.salesforce.as_str() {
+        "Subject" => 160,
+        "Escalation__c" => 255,
+        _ => return text,
+    };
+    if text.chars().count() <= room {
+        return text;
+    }
+    let beginning: String = text.chars().take(room - CUT_MARK.len()).collect();
+    format!("{}{CUT_MARK}", beginning.trim_end())
+}
+
+fn on_delete(chance: &mut Chance) -> DeletePolicy {
+    match chance.below(10) {
+        0..=1 => DeletePolicy::Unlink,
+        2..=5 => DeletePolicy::DeleteCounterpart,
+        _ => DeletePolicy::Mark(PerSide {
+            salesforce: Some(MarkDefinition {
+                field: name(MARKED.salesforce.0),
+                value: MARKED.salesforce.1.into(),
+            }),
+            service_now: Some(MarkDefinition {
+                field: name(MARKED.service_now.0),
+                value: MARKED.service_now.1.into(),
+            }),
+        }),
+    }
+}
+
+/// The field that says that the partner is gone, and what it says.
+pub const MARKED: PerSide<(&str, &str)> = PerSide {
+    salesforce: ("Partner__c", "its incident was deleted"),
+    service_now: ("u_partner", "its case was deleted"),
+};
 
 /// People here are faster than people are: a run of edits back and forth is no automation.
 fn patient() -> Tuning {
@@ -237,6 +288,7 @@ pub fn salesforce() -> Salesforce {
         Field::new("ServiceNow_Number__c", FieldType::String),
         Field::new("Escalation__c", FieldType::String),
         Field::new("Score__c", FieldType::Double),
+        Field::new("Partner__c", FieldType::String),
     ] {
         org.add_custom_field("Case", field).unwrap();
     }
@@ -249,6 +301,7 @@ pub fn service_now(seed: u64) -> ServiceNow {
     instance.add_user(SN_USER, SN_PASSWORD, &["itil", "admin"]);
     instance.define_column("incident", Column::string("u_escalation", 255));
     instance.define_column("incident", Column::integer("u_score"));
+    instance.define_column("incident", Column::string("u_partner", 100));
     instance
 }
 

@@ -62,11 +62,25 @@ pub enum Trait {
     ManualConflicts,
     /// Writes go out only if nobody was there since the last look.
     GuardedWrites,
+    /// Most answers to writes are lost.
+    Unanswered,
+    /// Something between us and a service delivers some writes twice.
+    DoubleDelivery,
+    /// People merge cases.
+    Merges,
+    /// Each service's clock runs faster or slower than ours.
+    ClockDrift,
+    /// A service's clock is set back.
+    ClockSetBack,
+    /// The flow is suspended for a while.
+    Suspensions,
+    /// Texts that the other side cannot hold whole are cut.
+    CutTexts,
 }
 
 impl Trait {
     /// Every one, and how many of a thousand runs have it.
-    const ALL: [(Self, u64); 26] = [
+    pub const ALL: [(Self, u64); 33] = [
         (Self::LostCalls, 700),
         (Self::LateActs, 250),
         (Self::Errors, 300),
@@ -93,6 +107,13 @@ impl Trait {
         (Self::Refusals, 150),
         (Self::ManualConflicts, 100),
         (Self::GuardedWrites, 150),
+        (Self::Unanswered, 350),
+        (Self::DoubleDelivery, 200),
+        (Self::Merges, 200),
+        (Self::ClockDrift, 200),
+        (Self::ClockSetBack, 150),
+        (Self::Suspensions, 150),
+        (Self::CutTexts, 150),
     ];
 }
 
@@ -117,6 +138,11 @@ impl Swarm {
 
     pub fn has(&self, one: Trait) -> bool {
         self.0.contains(&one)
+    }
+
+    /// Every trait, in order.
+    pub fn all(&self) -> impl Iterator<Item = Trait> {
+        self.0.iter().copied()
     }
 
     /// What goes wrong with calls.
@@ -156,6 +182,8 @@ impl Swarm {
             Trait::LocksAndSessions,
             &[(Mishap::SessionEnds, 10, 10), (Mishap::RowLocked, 0, 40)],
         );
+        add(Trait::Unanswered, &[(Mishap::AnswerLost, 0, 300)]);
+        add(Trait::DoubleDelivery, &[(Mishap::DeliveredTwice, 0, 150)]);
         trouble
     }
 }

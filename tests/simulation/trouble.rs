@@ -8,7 +8,7 @@ use syncflow_simulators::{CannedAnswer, Effect};
 use crate::chance::Chance;
 
 /// One thing that goes wrong with one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mishap {
     /// The connection is refused.
     Refused,
@@ -36,6 +36,8 @@ pub enum Mishap {
     RowLocked,
     /// The batch's 30 seconds are over before all its items were served.
     BatchCut,
+    /// A proxy that heard no answer sends the request again; the client gets the answer to the second.
+    DeliveredTwice,
 }
 
 /// How often each goes wrong, in so many of a thousand reads and of a thousand writes.
@@ -61,6 +63,23 @@ impl Trouble {
 }
 
 impl Mishap {
+    pub const ALL: [Self; 14] = [
+        Self::Refused,
+        Self::RequestLost,
+        Self::AnswerLost,
+        Self::ActsLater,
+        Self::ErrorBefore,
+        Self::ErrorAfter,
+        Self::HtmlPage,
+        Self::Accepted,
+        Self::Throttled,
+        Self::Truncated,
+        Self::SessionEnds,
+        Self::RowLocked,
+        Self::BatchCut,
+        Self::DeliveredTwice,
+    ];
+
     fn meets(self, side: Side) -> bool {
         match self {
             Self::Accepted | Self::BatchCut => side == Side::ServiceNow,
@@ -85,7 +104,9 @@ impl Mishap {
             Self::Truncated => Effect::TruncateBody {
                 bytes: usize::try_from(chance.below(300)).unwrap(),
             },
-            Self::Refused | Self::SessionEnds | Self::RowLocked | Self::BatchCut => return None,
+            Self::Refused | Self::SessionEnds | Self::RowLocked | Self::BatchCut | Self::DeliveredTwice => {
+                return None;
+            }
         })
     }
 

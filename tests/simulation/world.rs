@@ -15,9 +15,11 @@ use syncflow::core::schema::ObjectSchema;
 use syncflow::core::side::{PerSide, Side};
 use syncflow::core::time::Instant;
 use syncflow::ports::{CallPolicy, Clock, Effect, Entropy, Transport, TransportError};
+use syncflow_simulators::service_now::ChosenSysId;
 use syncflow_simulators::{Delivered, Fault, Model, Simulator, Write, salesforce, service_now};
 
 use crate::chance::Chance;
+use crate::counts::Counts;
 use crate::lease::Lease;
 use crate::remote::Squeeze;
 use crate::script::{Happening, Kind, Script};
@@ -53,6 +55,12 @@ pub struct World {
     pub lease: Lease,
     /// How far each service's clock is ahead of ours, in milliseconds.
     pub skew: PerSide<i64>,
+    /// How much faster than ours each service's clock runs, in millionths.
+    pub drift: PerSide<i64>,
+    began: i64,
+    pub counts: Counts,
+    /// Do the manifests have long texts cut? Then nobody has to shorten them.
+    pub cuts_texts: bool,
     pub events: Vec<Event>,
     /// Tells of every call as it is made.
     pub loud: bool,
@@ -102,6 +110,10 @@ impl World {
             squeeze: None,
             lease: Lease::lasting(Duration::from_secs(150)),
             skew: PerSide::default(),
+            drift: PerSide::default(),
+            began: now.as_millisecond(),
+            counts: Counts::default(),
+            cuts_texts: false,
             events: Vec::new(),
             loud: false,
             lost_answers: 0,
@@ -143,11 +155,23 @@ impl World {
 
     /// Now, by a service's clock.
     pub fn time_of(&self, side: Side) -> Timestamp {
-        Timestamp::from_millisecond(self.now + self.skew[side]).expect("a moment of this century")
+        let gained = (self.now - self.began) * self.drift[side] / 1_000_000;
+        Timestamp::from_millisecond(self.now + self.skew[side] + gained).expect("a moment of this century")
     }
 
     pub fn pass(&mut self, by: Duration) {
         self.now += i64::try_from(by.as_millis()).unwrap();
+    }
+
+    /// Does a side show every write as soon as it is made?
+    pub fn shows_at_once(&self, side: Side) -> bool {
+        match side {
+            Side::Salesforce => self.salesforce.model.settings.late_commit_seconds == 0,
+            Side::ServiceNow => {
+                let switches = &self.service_now.model.switches;
+                switches.late_commit_seconds + switches.replica_lag_seconds == 0
+            }
+        }
     }
 
     /// How long after a write of a person readers see it.
@@ -232,7 +256,14 @@ impl World {
             let pause = chance.below(1_500);
             self.pass(Duration::from_millis(pause));
             mishap = self.trouble.draw(&mut chance, side, writes);
+            // Where the service makes its own ids, nothing keeps a creation that comes twice from making two records.
+            let not_twice = side == Side::ServiceNow
+                && self.service_now.model.switches.chosen_sys_id != ChosenSysId::Honoured;
+            mishap = mishap.filter(|mishap| *mishap != Mishap::DeliveredTwice || !not_twice);
             mishap = mishap.filter(|_| self.happens((Kind::Fault, number)));
+            if let Some(mishap) = mishap {
+                self.counts.note_mishap(mishap);
+            }
         }
         if self.loud {
             let (at, here) = (self.time_of(side), self.events.len());
@@ -257,7 +288,10 @@ impl World {
             self.befall(side, mishap, &mut chance, sent);
         }
         let at = self.time_of(side);
-        let delivered = self.hand_over(side, request);
+        let mut delivered = self.hand_over(side, request);
+        if mishap == Some(Mishap::DeliveredTwice) {
+            delivered = self.hand_over(side, request);
+        }
         self.audit();
         // Signing in shows no record.
         if matches!(action, "read_ids" | "read_changes" | "find") && mishap != Some(Mishap::RequestLost) {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use syncflow::adapters::link_store::memory::MemoryState;
-use syncflow::core::definition::{FieldDefinition, FlowDefinition};
+use syncflow::core::definition::{FieldDefinition, FlowDefinition, TruncatePolicy};
 use syncflow::core::link::{JournalEntry, Phase};
 use syncflow::core::side::{PerSide, Side};
 use syncflow::engine::report::{FlowReport, FlowState};
@@ -120,11 +120,14 @@ impl Evidence<'_> {
     }
 
     /// A stored value as text that is the same on both sides: `3`, `3.0` and `"3"` are one number, and what a rule of the
-    /// service makes of every text is no other text.
+    /// service makes of every text is no other text. Where long texts are cut, a cut one stands for the whole.
     fn text(&self, field: &FieldDefinition, value: &Value) -> String {
-        let text = text(value);
+        let mut text = text(value);
+        if field.truncate == TruncatePolicy::Cut {
+            text = settings::cut(field, text);
+        }
         if self.swarm.has(Trait::Normaliser) && field.fields.salesforce.as_str() == "Subject" {
-            return settings::normalised(&text);
+            text = settings::normalised(&text);
         }
         text
     }

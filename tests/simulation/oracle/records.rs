@@ -10,6 +10,7 @@ use syncflow_simulators::{Actor, Write, WriteKind};
 
 use super::{Evidence, stamp_field, text, writes};
 use crate::people::ids;
+use crate::settings::MARKED;
 
 /// A record that the flow made, and for which it was made.
 struct Made {
@@ -64,6 +65,7 @@ pub fn nothing_doubled_or_deleted(evidence: &Evidence<'_>) -> Result<(), String>
             }
         }
     }
+    marked_only_where_parted(evidence, &everything)?;
     let mut by_origin: BTreeMap<String, Vec<Made>> = BTreeMap::new();
     for made in everything {
         let Made { side, id, origin } = &made;
@@ -87,6 +89,32 @@ pub fn nothing_doubled_or_deleted(evidence: &Evidence<'_>) -> Result<(), String>
         if standing.count() > 1 {
             let ids: Vec<&str> = made.iter().map(|made| made.id.as_str()).collect();
             return Err(format!("{origin} got {} counterparts: {ids:?}", made.len()));
+        }
+    }
+    Ok(())
+}
+
+/// The mark says that the partner is gone, and nothing else may have set it.
+fn marked_only_where_parted(evidence: &Evidence<'_>, everything: &[Made]) -> Result<(), String> {
+    for side in Side::BOTH {
+        let (field, says) = MARKED[side];
+        let marks = writes(evidence.world, side).filter(|write| {
+            write.kind == WriteKind::Updated
+                && matches!(write.actor, Actor::Api(_))
+                && write.changed.contains_key(field)
+        });
+        for write in marks {
+            let told = matches!(evidence.definition.on_delete, DeletePolicy::Mark(_));
+            let parted = everything
+                .iter()
+                .any(|made| made.was_parted(evidence, side, &write.id));
+            let said = text(&write.changed[field].after);
+            if !told || !parted || said != says {
+                return Err(format!(
+                    "the flow marked {side} {} with {said:?}, whose counterpart nobody had deleted",
+                    write.id
+                ));
+            }
         }
     }
     Ok(())

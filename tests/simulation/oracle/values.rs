@@ -10,7 +10,7 @@ use syncflow::core::side::{PerSide, Side};
 use syncflow_simulators::{Actor, Write};
 
 use super::Evidence;
-use crate::settings::SET_BY_RULES;
+use crate::settings::{CUT_MARK, SET_BY_RULES};
 use crate::swarm::Trait;
 use crate::world::{Event, World};
 
@@ -35,6 +35,8 @@ pub struct Touch {
     visible: Timestamp,
     pub before: String,
     pub after: String,
+    /// Is what was written the cut copy of a longer text?
+    cut: bool,
 }
 
 impl Touch {
@@ -140,6 +142,12 @@ fn not_invented(
         known.extend(set.map(|set| set.value.as_str()));
     }
     for touch in touches {
+        if !touch.is_foreign() && touch.cut && touch.side == Side::Salesforce {
+            return Err(format!(
+                "the cut copy {:?} was written over the whole",
+                touch.after
+            ));
+        }
         // The service numbers its own records.
         if touch.is_foreign() || field.fields[touch.side].as_str() == "number" {
             known.insert(&touch.after);
@@ -233,6 +241,7 @@ pub fn touches(evidence: &Evidence<'_>, pair: &PerSide<String>, field: &FieldDef
                 visible: visible_from(world, at, *side, write),
                 before: evidence.text(field, &change.before),
                 after,
+                cut: super::text(&change.after).to_lowercase().ends_with(CUT_MARK),
             })
         })
         .collect()
@@ -248,6 +257,10 @@ impl Evidence<'_> {
 /// From when on readers see a write. The services' models show a row as it was before its last transactions, so another
 /// edit before that moment hides this one for longer.
 fn visible_from(world: &World, at: usize, side: Side, write: &Write) -> Timestamp {
+    if world.shows_at_once(side) {
+        // Whatever the service's clock says by then.
+        return Timestamp::MIN;
+    }
     let hidden_for = world.visible_after(side);
     let mut visible = write.at + hidden_for;
     for event in &world.events[at + 1..] {

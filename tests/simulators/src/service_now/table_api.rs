@@ -144,7 +144,7 @@ impl ServiceNow {
         let scope = self.scope(principal, now);
         let reading = Reading {
             written_by: self.replica_time(now),
-            listed_by: Some(now),
+            listed_by: self.lists_late().then_some(now),
         };
         match self.admit(&scope, principal, table, self.asked_query(call, principal, table))? {
             Admitted::NoRows => Ok(Vec::new()),
@@ -158,7 +158,15 @@ impl ServiceNow {
     }
 
     /// The moment up to which the replica that answers reads is current.
+    /// Where nothing is listed late, a clock that is set back hides nothing either.
+    fn lists_late(&self) -> bool {
+        self.switches.late_commit_seconds > 0
+    }
+
     fn replica_time(&self, now: Timestamp) -> Timestamp {
+        if self.switches.replica_lag_seconds == 0 {
+            return Timestamp::MAX;
+        }
         clock::later(now, -self.switches.replica_lag_seconds)
     }
 

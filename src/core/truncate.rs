@@ -11,7 +11,8 @@ use super::schema::{FieldKind, FieldSchema};
 use super::side::{PerSide, Side};
 use super::value::Value;
 
-/// Stands at the end of every cut copy. ASCII, so that every service counts it alike.
+/// Stands at the end of every cut copy. ASCII, so that every service counts it alike. Known again in any letter case: a
+/// rule of the service that rewrites texts rewrites it with them.
 pub const CUT_MARKER: &str = "... [cut]";
 
 /// The shortest field that may hold a cut copy, in characters.
@@ -33,8 +34,15 @@ impl FieldPair {
         self.truncate == TruncatePolicy::Cut
             && self.direction.writes(side)
             && matches!(self.kinds[side], FieldKind::Text { max_length: Some(_) })
-            && matches!(value.canonical(), Value::Text(text) if text.ends_with(CUT_MARKER))
+            && matches!(value.canonical(), Value::Text(text) if ends_with_marker(&text))
     }
+}
+
+fn ends_with_marker(text: &str) -> bool {
+    let start = text.len().checked_sub(CUT_MARKER.len());
+    start
+        .and_then(|start| text.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(CUT_MARKER))
 }
 
 /// A cut copy needs room for the marker and for something worth reading before it.

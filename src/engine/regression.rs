@@ -109,7 +109,9 @@ async fn look_at_all(session: &mut Session<'_>, side: Side) -> Result<Vec<(LinkI
     let known: Vec<(LinkId, RecordId)> = session
         .book
         .links()
-        .filter(|link| link.phase != Phase::Tombstone && link.departure.is_none() && !link.has_intent())
+        .filter(|link| link.phase != Phase::Tombstone && link.departure.is_none())
+        // What is at work at a pair is settled first. A creation is settled by making it, which waits for this.
+        .filter(|link| !link.has_intent() || link.pair().is_none())
         .filter_map(|link| Some((link.id.clone(), link.ids[side].clone()?)))
         .collect();
     let mut found = Vec::new();

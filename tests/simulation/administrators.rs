@@ -170,7 +170,8 @@ pub fn resolve(world: &Shared, operator: &mut Operator, chance: &mut Chance) {
 fn set_clock_back(world: &mut World, chance: &mut Chance) {
     let side = *chance.pick(&Side::BOTH);
     let by = 1_000 * (1 + chance.below(240));
-    if world.shows_at_once(side) {
+    // What is underway takes as long as it takes, whatever the clock says; in the models it is the clock that lets it arrive.
+    if world.shows_at_once(side) && !world.is_underway(side) {
         world.counts.note(Deed::ClockSetBack);
         world.skew[side] -= i64::try_from(by).unwrap();
     }

@@ -51,11 +51,11 @@ impl<'a> People<'a> {
             self.create(world, &mut chance, side, number);
             return;
         }
-        if self.swarm.has(Trait::Deletions) && chance.permille(50) {
+        if self.swarm.has(Trait::Deletions) && chance.permille(90) {
             delete_or_undelete(world, &mut chance, side);
             return;
         }
-        if self.swarm.has(Trait::Merges) && chance.permille(40) {
+        if self.swarm.has(Trait::Merges) && chance.permille(90) {
             merge(world, &mut chance);
             return;
         }

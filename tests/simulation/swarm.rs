@@ -102,14 +102,14 @@ impl Trait {
         (Self::Trigger, 150),
         (Self::UnmappedValues, 200),
         (Self::LongTexts, 150),
-        (Self::Deletions, 250),
+        (Self::Deletions, 300),
         (Self::Permissions, 150),
         (Self::Refusals, 150),
         (Self::ManualConflicts, 100),
         (Self::GuardedWrites, 150),
         (Self::Unanswered, 350),
         (Self::DoubleDelivery, 200),
-        (Self::Merges, 200),
+        (Self::Merges, 250),
         (Self::ClockDrift, 200),
         (Self::ClockSetBack, 150),
         (Self::Suspensions, 150),
@@ -180,7 +180,7 @@ impl Swarm {
         );
         add(
             Trait::LocksAndSessions,
-            &[(Mishap::SessionEnds, 10, 10), (Mishap::RowLocked, 0, 40)],
+            &[(Mishap::SessionEnds, 10, 10), (Mishap::RowLocked, 0, 150)],
         );
         add(Trait::Unanswered, &[(Mishap::AnswerLost, 0, 300)]);
         add(Trait::DoubleDelivery, &[(Mishap::DeliveredTwice, 0, 150)]);

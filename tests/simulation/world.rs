@@ -72,7 +72,8 @@ pub struct World {
     pub bulk: BulkRules,
     calls: u64,
     audited: PerSide<usize>,
-    /// Requests that are still underway to a service: until when, and where in the list of events they were sent.
+    /// Requests that are still underway to a service: until when by its clock, in milliseconds, and where in the list of
+    /// events they were sent.
     underway: Vec<(Side, i64, usize)>,
     schemas: PerSide<Option<ObjectSchema>>,
     schemas_asked: u64,
@@ -187,6 +188,11 @@ impl World {
         Duration::from_secs(seconds.unsigned_abs() + 1)
     }
 
+    /// Is a request still underway to that side?
+    pub fn is_underway(&self, side: Side) -> bool {
+        self.underway.iter().any(|(of, ..)| *of == side)
+    }
+
     /// Takes over what the services' audits say since the last time.
     pub fn audit(&mut self) {
         let times = PerSide::from_fn(|side| self.time_of(side));
@@ -194,7 +200,7 @@ impl World {
         self.service_now.settle(times.service_now);
         for side in Side::BOTH {
             let here = self.events.len();
-            let (now, underway) = (self.now, &self.underway);
+            let (now, underway) = (times[side].as_millisecond(), &self.underway);
             let arrived = underway.iter().filter(|(of, due, _)| *of == side && *due <= now);
             let sent = arrived.map(|(_, _, sent)| *sent).min().unwrap_or(here);
             let writes = match side {
@@ -332,12 +338,13 @@ impl World {
         let longest = self
             .squeeze
             .map_or(60_000, |squeeze| squeeze.longest_transaction.as_millis());
-        let latest = u64::try_from(longest).unwrap();
+        // A clock that runs slower is late by a fiftieth at most.
+        let latest = u64::try_from(longest).unwrap() * 97 / 100;
         let Some(effect) = mishap.effect(side, chance, latest) else {
             return;
         };
         if let syncflow_simulators::Effect::ActLater { millis } = effect {
-            let due = self.now + i64::try_from(millis).unwrap();
+            let due = self.time_of(side).as_millisecond() + i64::try_from(millis).unwrap();
             self.underway.push((side, due, sent));
         }
         let fault = Fault::once("", effect);

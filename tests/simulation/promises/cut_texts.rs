@@ -3,8 +3,10 @@
 use serde_json::json;
 use syncflow::core::definition::TruncatePolicy;
 use syncflow::core::side::Side;
+use syncflow_simulators::service_now::BusinessRule;
 
 use super::scene::{Scene, pair};
+use crate::settings::normalised;
 
 const SF: Side = Side::Salesforce;
 const SN: Side = Side::ServiceNow;
@@ -64,6 +66,31 @@ fn a_cut_copy_never_flows_back_even_after_the_loss_of_all_state_and_a_newer_edit
         copy.starts_with("newer whole") && copy.ends_with("... [cut]"),
         "{copy}"
     );
+}
+
+#[test]
+fn a_cut_copy_is_known_for_one_also_where_a_rule_turns_its_marker_into_capitals() {
+    let mut scene = cutting();
+    scene.set_up(|world| {
+        let shouts = BusinessRule::before("shouts", "incident", |row| {
+            if let Some(text) = row.get_mut("short_description") {
+                *text = normalised(text);
+            }
+        });
+        world.service_now.model.add_rule(shouts);
+    });
+    let case = scene.case("long");
+    scene.edit(SF, &case, json!({"Description": long("whole")}));
+    scene.sync();
+    scene.delete_and_apply_again();
+    let incident = scene.counterpart(SF, &case).unwrap();
+    scene.edit(
+        SN,
+        &incident,
+        json!({"description": "makes the incident the more recent"}),
+    );
+    scene.run_minutes(5);
+    assert_eq!(scene.field(SF, &case, "Description"), long("whole"));
 }
 
 #[test]

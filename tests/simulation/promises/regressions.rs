@@ -7,6 +7,7 @@ use syncflow::core::definition::{ConflictPolicy, Guard};
 use syncflow::core::guard::GuardKind;
 use syncflow::core::side::Side;
 use syncflow::ports::{LinkStore, StoreChange};
+use syncflow_simulators::{Effect, Fault};
 
 use super::scene::Scene;
 
@@ -180,4 +181,33 @@ fn a_clock_that_was_set_back_does_not_make_the_flow_blind() {
     );
     assert!(scene.counterpart(SF, &new).is_some());
     assert_eq!(scene.field(SN, &incident, "short_description"), "after");
+}
+
+#[test]
+fn a_record_whose_creation_never_happened_is_made_although_its_clock_was_set_back_meanwhile() {
+    let mut scene = Scene::new();
+    scene.sync();
+    let case = scene.case("still waits");
+    scene.set_up(|world| {
+        let lost = Fault::always("servicenow.create", Effect::LoseRequest);
+        world.service_now.faults.add(lost.named("down"));
+    });
+    scene.run_minutes(2);
+    assert_eq!(scene.all(SN).len(), 0);
+    scene.set_up(|world| world.skew.salesforce -= 600_000);
+    scene.edit(
+        SF,
+        &case,
+        json!({"Description": "stamped before what was seen of it"}),
+    );
+    scene.run_minutes(2);
+    scene.set_up(|world| {
+        world.service_now.faults.switch_off("down");
+    });
+    scene.run_minutes(90);
+    let incident = scene.counterpart(SF, &case).expect("it is made at last");
+    assert_eq!(
+        scene.field(SN, &incident, "description"),
+        "stamped before what was seen of it"
+    );
 }

@@ -10,7 +10,7 @@ use super::departures;
 use super::intake::Fresh;
 use super::regression;
 use super::rights::Verb;
-use super::sending::{Outgoing, send};
+use super::sending::{Outgoing, check_access, send};
 use super::session::{CycleError, OnSide, Session};
 use super::settling::in_flight;
 use crate::core::creation::plan_creation;
@@ -75,6 +75,8 @@ pub(super) async fn process(session: &mut Session<'_>, work: Work) -> Result<(),
         if !planted(Bug::IntentAfterSend) {
             session.commit(&work, std::mem::take(&mut journal)).await?;
         }
+        // Whatever takes a look goes before the last one: an edit that shows in between would be seen and overwritten.
+        check_access(session, &outgoing).await?;
         let moved = if planted(Bug::VerifySkipped) {
             BTreeSet::new()
         } else {

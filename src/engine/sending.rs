@@ -32,6 +32,18 @@ pub(super) enum Unsent {
     State(CycleError),
 }
 
+/// Nothing is made on a side of which no known record can be seen.
+pub(super) async fn check_access(session: &mut Session<'_>, outgoing: &Outgoing) -> Result<(), CycleError> {
+    for side in Side::BOTH {
+        if !outgoing.creations[side].is_empty()
+            && let Err(error) = access::check(session, side).await
+        {
+            return Err(not_sent(session, outgoing, error).await);
+        }
+    }
+    Ok(())
+}
+
 /// Sends everything, in the largest batches that the services take. Returns the links whose write was applied: their
 /// target may have made something else of it, or filled in more.
 pub(super) async fn send(
@@ -41,13 +53,6 @@ pub(super) async fn send(
 ) -> Result<BTreeSet<LinkId>, CycleError> {
     let mut written = BTreeSet::new();
     invariants::check_outgoing(session, &outgoing)?;
-    for side in Side::BOTH {
-        if !outgoing.creations[side].is_empty()
-            && let Err(error) = access::check(session, side).await
-        {
-            return Err(not_sent(session, &outgoing, error).await);
-        }
-    }
     let mut pieces = Vec::new();
     let mut splits_left = 0_u32;
     loop {
@@ -153,18 +158,20 @@ async fn quarantine(
 }
 
 impl Outgoing {
-    /// Takes the next batch: per side, creations before updates.
+    /// Takes the next batch: updates before creations, since what they overwrite was looked at a moment ago.
     fn next_batch(&mut self, session: &Session<'_>) -> Option<(Side, Batch)> {
+        for side in Side::BOTH {
+            let most = session.parts.remotes[side].limits().write_batch;
+            let updates = take(&mut self.updates[side], most);
+            if !updates.is_empty() {
+                return Some((side, Batch::Updates(updates)));
+            }
+        }
         for side in Side::BOTH {
             let most = creation_batch(session, side, self.creations[side].len());
             let creations = take(&mut self.creations[side], most);
             if !creations.is_empty() {
                 return Some((side, Batch::Creations(creations)));
-            }
-            let most = session.parts.remotes[side].limits().write_batch;
-            let updates = take(&mut self.updates[side], most);
-            if !updates.is_empty() {
-                return Some((side, Batch::Updates(updates)));
             }
         }
         None

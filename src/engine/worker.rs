@@ -255,7 +255,9 @@ fn count<T>(items: impl Iterator<Item = T>) -> u64 {
 /// Conflicts that wait for a person, the oldest first.
 fn disputes(session: &Session<'_>) -> Vec<DisputeRow> {
     let mut rows = Vec::new();
-    for link in session.book.links().filter(|link| link.phase == Phase::Active) {
+    // Of a pair one of whose records is gone there is nothing to decide: what becomes of it is the flow's `onDelete`.
+    let waiting = |link: &&Link| link.phase == Phase::Active && link.departure.is_none();
+    for link in session.book.links().filter(waiting) {
         let Some(pair) = link.pair() else { continue };
         for field in &session.flow.fields {
             if let Some(dispute) = link.disputes.get(&field.key) {

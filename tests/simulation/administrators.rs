@@ -40,6 +40,7 @@ impl Administrators {
             Trait::ClockSetBack,
             Trait::Suspensions,
             Trait::ManualConflicts,
+            Trait::Guards,
         ]
         .into_iter()
         .filter(|kind| swarm.has(*kind))
@@ -81,6 +82,7 @@ impl Administrators {
                 operator.suspend(10 + chance.below(60));
             }
             Trait::ManualConflicts => resolve(world, operator, chance),
+            Trait::Guards => approve(world, operator),
             Trait::Permissions => change_rights(&mut lock(world), chance),
             _ => {
                 let mut world = lock(world);
@@ -142,6 +144,14 @@ impl Administrators {
         if definition != operator.definition {
             operator.apply(definition);
         }
+    }
+}
+
+/// A person lets the plan pass that a guard holds back.
+pub fn approve(world: &Shared, operator: &mut Operator) {
+    if let Some(plan) = operator.report().held_plan {
+        operator.ask(|requests, _| requests.approved_plan = Some(plan.token));
+        lock(world).counts.note(Deed::Approved);
     }
 }
 

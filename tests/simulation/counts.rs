@@ -18,6 +18,8 @@ pub enum Deed {
     Merged,
     /// Somebody picked a side in a conflict that waited.
     Resolved,
+    /// Somebody approved a plan that a guard held back.
+    Approved,
     /// The flow deleted a counterpart.
     DeletedByFlow,
     /// The flow marked a counterpart.
@@ -40,13 +42,14 @@ pub enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Made,
         Self::Edited,
         Self::Deleted,
         Self::Undeleted,
         Self::Merged,
         Self::Resolved,
+        Self::Approved,
         Self::DeletedByFlow,
         Self::MarkedByFlow,
         Self::Killed,

@@ -50,6 +50,17 @@ pub struct SimRemote {
     pub world: Shared,
 }
 
+impl SimRemote {
+    /// Where the list of events ends now.
+    fn events(&self) -> usize {
+        lock(&self.world).events.len()
+    }
+
+    fn note_shown<'a>(&self, since: usize, shown: impl Iterator<Item = &'a RecordId>) {
+        lock(&self.world).note_shown(self.side, since, shown);
+    }
+}
+
 #[async_trait]
 impl Remote for SimRemote {
     async fn identity(&self) -> Result<Identity, RemoteError> {
@@ -70,7 +81,10 @@ impl Remote for SimRemote {
     }
 
     async fn read_changes(&self, query: &ChangeQuery) -> Result<ChangePage, RemoteError> {
-        self.inner.read_changes(query).await
+        let begun = self.events();
+        let page = self.inner.read_changes(query).await?;
+        self.note_shown(begun, page.records.iter().map(|record| &record.id));
+        Ok(page)
     }
 
     async fn read_ids(
@@ -79,7 +93,10 @@ impl Remote for SimRemote {
         ids: &[RecordId],
         fields: &[FieldName],
     ) -> Result<BTreeMap<RecordId, Observation>, RemoteError> {
-        self.inner.read_ids(schema, ids, fields).await
+        let begun = self.events();
+        let observed = self.inner.read_ids(schema, ids, fields).await?;
+        self.note_shown(begun, observed.keys());
+        Ok(observed)
     }
 
     async fn find(
@@ -89,7 +106,10 @@ impl Remote for SimRemote {
         values: &[Value],
         fields: &[FieldName],
     ) -> Result<Vec<Record>, RemoteError> {
-        self.inner.find(schema, field, values, fields).await
+        let begun = self.events();
+        let found = self.inner.find(schema, field, values, fields).await?;
+        self.note_shown(begun, found.iter().map(|record| &record.id));
+        Ok(found)
     }
 
     async fn create(

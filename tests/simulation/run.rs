@@ -117,6 +117,14 @@ fn prepare(script: &Script) -> (Shared, impl FnOnce(bool) -> Result<Summary, Str
     (world, move |loud| play(seed, &stage, &swarm, settings, loud))
 }
 
+/// Without trouble, but what a guard holds back is approved.
+fn quiet_minutes(world: &Shared, operator: &mut Operator, minutes: i64) {
+    for _ in 0..minutes {
+        operator.run_minutes(1);
+        administrators::approve(world, operator);
+    }
+}
+
 /// People pick a side in whatever still waits for them.
 fn resolve_everything(seed: u64, world: &Shared, operator: &mut Operator) -> Result<(), String> {
     for round in 0..20 {
@@ -171,9 +179,9 @@ fn play(seed: u64, world: &Shared, swarm: &Swarm, settings: Settings, loud: bool
     lock(world).troubled = false;
     administrators.put_back(world, &mut operator);
     // What is underway still arrives; only then can anything be put right for good.
-    operator.run_minutes(2);
+    quiet_minutes(world, &mut operator, 2);
     People::put_everything_right(&mut lock(world));
-    operator.run_minutes(settings.quiet);
+    quiet_minutes(world, &mut operator, settings.quiet);
     if swarm.has(Trait::ManualConflicts) {
         resolve_everything(seed, world, &mut operator)?;
     }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use syncflow::core::definition::{
     ConflictPolicy, DeletePolicy, Direction, DriftPolicy, ExitPolicy, FieldDefinition, FieldDirection,
-    FlowDefinition, Guards, History, MarkDefinition, Matching, OnCreateDefinition, Operator, RuleDefinition,
-    SideDefinition, TruncatePolicy, UnmappedPolicy, ValuePair,
+    FlowDefinition, Guard, Guards, History, MarkDefinition, Matching, OnCreateDefinition, Operator,
+    RuleDefinition, SideDefinition, TruncatePolicy, UnmappedPolicy, ValuePair,
 };
 use syncflow::core::ident::FieldName;
 use syncflow::core::side::PerSide;
@@ -143,6 +143,18 @@ pub fn draw(seed: u64, chance: &mut Chance, swarm: &Swarm) -> Settings {
     definition.guarded_writes = swarm.has(Trait::GuardedWrites);
     if swarm.has(Trait::Deletions) || swarm.has(Trait::Merges) {
         definition.on_delete = on_delete(&mut Chance::of(seed, "onDelete", 0));
+    }
+    if swarm.has(Trait::Guards) {
+        definition.guards = Guards {
+            deletions: Guard {
+                records: 1,
+                percent: 1,
+            },
+            changes: Guard {
+                records: 2,
+                percent: 20,
+            },
+        };
     }
     if swarm.has(Trait::CutTexts) {
         for field in &mut definition.fields {

@@ -76,11 +76,13 @@ pub enum Trait {
     Suspensions,
     /// Texts that the other side cannot hold whole are cut.
     CutTexts,
+    /// Guards let only few deletions and changes pass, and somebody approves the rest.
+    Guards,
 }
 
 impl Trait {
     /// Every one, and how many of a thousand runs have it.
-    pub const ALL: [(Self, u64); 33] = [
+    pub const ALL: [(Self, u64); 34] = [
         (Self::LostCalls, 700),
         (Self::LateActs, 250),
         (Self::Errors, 300),
@@ -114,6 +116,7 @@ impl Trait {
         (Self::ClockSetBack, 150),
         (Self::Suspensions, 150),
         (Self::CutTexts, 150),
+        (Self::Guards, 150),
     ];
 }
 

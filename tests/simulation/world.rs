@@ -1,6 +1,6 @@
 //! Both services, the clock, chance, and what happens to a call on its way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::DATE;
 use jiff::Timestamp;
 use syncflow::adapters::salesforce::BulkRules;
+use syncflow::core::ident::RecordId;
 use syncflow::core::schema::ObjectSchema;
 use syncflow::core::side::{PerSide, Side};
 use syncflow::core::time::Instant;
@@ -35,8 +36,12 @@ pub enum Event {
         /// The place in this list at which the request was sent: earlier than this one's where the service took its time.
         sent: usize,
     },
-    /// An API call that only read was answered by a service.
-    Read { side: Side, at: Timestamp },
+    /// An API call that only read was answered by a service, and showed us these records.
+    Read {
+        side: Side,
+        at: Timestamp,
+        ids: BTreeSet<String>,
+    },
 }
 
 pub struct World {
@@ -188,6 +193,18 @@ impl World {
         Duration::from_secs(seconds.unsigned_abs() + 1)
     }
 
+    /// What the readings of a side since that place in the list of events showed us.
+    pub fn note_shown<'a>(&mut self, side: Side, since: usize, shown: impl Iterator<Item = &'a RecordId>) {
+        let shown: Vec<String> = shown.map(|id| id.as_str().to_owned()).collect();
+        for event in self.events.iter_mut().skip(since) {
+            if let Event::Read { side: of, ids, .. } = event
+                && *of == side
+            {
+                ids.extend(shown.iter().cloned());
+            }
+        }
+    }
+
     /// Is a request still underway to that side?
     pub fn is_underway(&self, side: Side) -> bool {
         self.underway.iter().any(|(of, ..)| *of == side)
@@ -301,7 +318,8 @@ impl World {
         self.audit();
         // Signing in shows no record.
         if matches!(action, "read_ids" | "read_changes" | "find") && mishap != Some(Mishap::RequestLost) {
-            self.events.push(Event::Read { side, at });
+            let ids = BTreeSet::new();
+            self.events.push(Event::Read { side, at, ids });
         }
         self.lost_answers += u64::from(writes && mishap == Some(Mishap::AnswerLost));
         match delivered {

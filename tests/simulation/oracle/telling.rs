@@ -32,7 +32,11 @@ pub fn tell(evidence: &Evidence<'_>) {
     println!("{:#?}", evidence.definition);
     for (at, event) in evidence.world.events.iter().enumerate() {
         match event {
-            Event::Read { side, at: moment } => println!("{at:>5} {moment} {side} was read"),
+            Event::Read {
+                side,
+                at: moment,
+                ids,
+            } => println!("{at:>5} {moment} {side} was read: {ids:?}"),
             Event::Wrote { side, write, sent } => println!(
                 "{at:>5} {} {side} {} {:?} {:?} {:?} (sent at {sent})",
                 write.at, write.id, write.kind, write.actor, write.changed

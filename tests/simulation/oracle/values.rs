@@ -84,7 +84,8 @@ pub fn judge_field(
         return Ok(0);
     }
     let journalled = evidence.journalled(field, pair);
-    nothing_lost(evidence.world, &finals, &touches, &journalled).map_err(|why| format!("{label}: {why}"))
+    nothing_lost(evidence.world, pair, &finals, &touches, &journalled)
+        .map_err(|why| format!("{label}: {why}"))
 }
 
 fn converged(
@@ -164,6 +165,7 @@ fn not_invented(
 /// Every value that a user wrote is final, or superseded by a later edit that knew it, or in the journal.
 fn nothing_lost(
     world: &World,
+    pair: &PerSide<String>,
     finals: &PerSide<String>,
     touches: &[Touch],
     journalled: &BTreeSet<String>,
@@ -193,11 +195,12 @@ fn nothing_lost(
         let overwritten = later
             .iter()
             .find(|touch| !touch.is_foreign() && touch.side == edit.side && touch.before == edit.after);
+        let id = &pair[edit.side];
         let looked = overwritten.is_some_and(|touch| {
             let between = world.events.get(edit.at..touch.sent).unwrap_or_default();
             between
                 .iter()
-                .any(|event| matches!(event, Event::Read { side, at } if *side == edit.side && *at >= edit.visible))
+                .any(|event| matches!(event, Event::Read { side, at, ids } if *side == edit.side && *at >= edit.visible && ids.contains(id)))
         });
         if overwritten.is_some() && !looked {
             unseen += 1;

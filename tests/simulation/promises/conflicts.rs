@@ -188,3 +188,24 @@ fn with_guarded_writes_no_edit_is_overwritten_unseen_at_any_moment_before_the_wr
         "without them there is such a moment: {plain:?}"
     );
 }
+
+#[test]
+fn what_was_looked_at_is_written_before_other_records_are_made() {
+    let mut scene = Scene::new();
+    let case = scene.case("as it began");
+    scene.sync();
+    let incident = scene.counterpart(Side::Salesforce, &case).unwrap();
+    scene.edit(
+        Side::ServiceNow,
+        &incident,
+        json!({"short_description": "to be copied"}),
+    );
+    scene.incident("gets a case of its own");
+    scene.skip_sleep();
+    scene.step_until(|scene| scene.all(Side::Salesforce).len() == 2);
+    assert_eq!(
+        scene.field(Side::Salesforce, &case, "Subject"),
+        "to be copied",
+        "every call between the last look and the write is time in which somebody is overwritten unseen"
+    );
+}

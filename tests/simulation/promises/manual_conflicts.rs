@@ -219,3 +219,17 @@ fn releasing_an_edited_counterpart_keeps_it_and_ends_the_pair() {
     assert_eq!(scene.report().quarantined, 0);
     assert_eq!(scene.field(SN, &incident, "description"), "worth keeping");
 }
+
+#[test]
+fn a_conflict_of_a_pair_whose_other_record_was_deleted_waits_for_nobody() {
+    let (mut scene, case, incident) = disputed();
+    scene.apply(|flow| flow.on_delete = DeletePolicy::DeleteCounterpart);
+    scene.delete(SF, &case);
+    scene.run_minutes(20);
+    assert!(
+        scene.exists(SN, &incident),
+        "its edit was never synced: it is not deleted"
+    );
+    assert_eq!(scene.quarantined(), ["CounterpartEdited"]);
+    assert_eq!(scene.report().open_conflicts, 0, "no pick could decide anything");
+}

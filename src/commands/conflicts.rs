@@ -178,6 +178,7 @@ const fn why(cause: JournalCause) -> &'static str {
         JournalCause::Conflict => "both sides changed",
         JournalCause::FirstMeeting => "first meeting",
         JournalCause::Drift => "one-way field, target edited",
+        JournalCause::NotKept => "target holds another value",
         JournalCause::Deletion => "counterpart deleted",
     }
 }

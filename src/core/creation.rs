@@ -179,7 +179,11 @@ pub fn complete_creation(
                 if let Some(lost) = current.filter(|value| !value.is_null()) {
                     journal.push(superseded(context, &next, pair, target, lost));
                 }
-                base(link.origin, nothing(link.origin), stands)
+                // What the origin holds now is a change, also where it is nothing.
+                let emptied = field.from == nothing(link.origin);
+                let before = current.filter(|_| emptied).unwrap_or(&Value::Null);
+                let before = print(context.fingerprints, link, pair, link.origin, before);
+                base(link.origin, before, stands)
             }
             _ => base(link.origin, field.from.clone(), field.sent.clone()),
         };
@@ -248,3 +252,6 @@ fn stuck(context: &PlanContext<'_>, link: &Link, pair: &FieldPair, why: &Untrans
     };
     Problem::human(why.reason(), message)
 }
+
+#[cfg(test)]
+mod tests;

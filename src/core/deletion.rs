@@ -229,4 +229,4 @@ fn journal(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -50,6 +50,9 @@ pub enum JournalCause {
     FirstMeeting,
     /// The target of a one-way field was edited, and put right.
     Drift,
+    /// The target accepted a value and holds another one, which is more than another way of writing it: a rule there, or
+    /// somebody's edit in the moment of a write that was not allowed. The value that was sent is lost there.
+    NotKept,
     /// The record was deleted, or marked, because its counterpart was deleted. The lost value is a JSON object of the
     /// fields that it held.
     Deletion,

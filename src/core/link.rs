@@ -174,6 +174,12 @@ impl Link {
         self.phase == Phase::Pending && self.pair().is_none() && !self.has_intent()
     }
 
+    /// Was its record deleted before it had a counterpart? Then nothing keeps it from getting one when it is undeleted.
+    #[must_use]
+    pub fn is_buried_alone(&self) -> bool {
+        self.phase == Phase::Tombstone && self.pair().is_none()
+    }
+
     /// Is a write under way whose outcome is not known?
     #[must_use]
     pub fn has_intent(&self) -> bool {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::failure::{Problem, Reason};
 use super::flow::{FieldPair, Flow};
+use super::journal::{JournalCause, JournalEntry};
 use super::link::{IntendedField, Link};
 use super::plan::{FIELD_CUT, PlanContext, PlannedWrite, print};
 use super::planted::{Bug, planted};
@@ -25,6 +26,17 @@ pub enum Discrepancy {
     Changed(String),
 }
 
+/// What an applied update came to.
+#[derive(Debug)]
+pub struct Applied {
+    /// The link after it.
+    pub link: Link,
+    /// Where the target does not hold what was sent.
+    pub discrepancies: Vec<Discrepancy>,
+    /// What must be journalled because the target holds something else.
+    pub journal: Vec<JournalEntry>,
+}
+
 /// The link after an applied update.
 #[must_use]
 pub fn apply_update(
@@ -33,11 +45,15 @@ pub fn apply_update(
     side: Side,
     write: &PlannedWrite,
     read_back: Option<&Record>,
-) -> (Link, Vec<Discrepancy>) {
+) -> Applied {
     let mut next = link.clone();
-    let mut discrepancies = Vec::new();
+    let (mut discrepancies, mut journal) = (Vec::new(), Vec::new());
     let Some(intent) = next.intents[side].take() else {
-        return (next, discrepancies);
+        return Applied {
+            link: next,
+            discrepancies,
+            journal,
+        };
     };
     for pair in &context.flow.fields {
         let Some(field) = intent.fields.get(&pair.key) else {
@@ -61,6 +77,11 @@ pub fn apply_update(
                     value,
                     dropped,
                 ));
+                if let (Some(Discrepancy::Changed(_)), Some(sent)) =
+                    (discrepancies.last(), write.fields.get(&pair.fields[side]))
+                {
+                    journal.extend(not_kept(context, link, pair, side, (sent, value)));
+                }
                 let cut = matches!(discrepancies.last(), Some(Discrepancy::Cut(_)));
                 if planted(Bug::NormalisedAnswerNotBase) || (cut && planted(Bug::CutTextFlowsBack)) {
                     next.bases
@@ -97,7 +118,36 @@ pub fn apply_update(
     next.journalled.clear();
     next.quarantine = not_written(&discrepancies, side)
         .map(|problem| after_failure(link.quarantine.as_ref(), problem, context.now));
-    (next, discrepancies)
+    Applied {
+        link: next,
+        discrepancies,
+        journal,
+    }
+}
+
+/// The journal's entry of a value that the target did not keep, unless it holds another way of writing it.
+///
+/// A rule there may have decided so. But an edit in the moment of a write that the target dropped looks the same, and
+/// then each side holds what somebody wrote and nobody over there has seen.
+#[must_use]
+pub fn not_kept(
+    context: &PlanContext<'_>,
+    link: &Link,
+    pair: &FieldPair,
+    side: Side,
+    (sent, stands): (&Value, &Value),
+) -> Option<JournalEntry> {
+    let lost = !sent.is_null() && !is_normal_form(stands, sent) && !planted(Bug::LoserNotJournalled);
+    lost.then(|| JournalEntry {
+        link: link.id.clone(),
+        field: pair.key.clone(),
+        overwritten: side,
+        ids: link.ids.clone(),
+        at: context.now,
+        cause: JournalCause::NotKept,
+        lost: sent.plain(),
+        kept: stands.plain(),
+    })
 }
 
 /// The reason code of a write between our look at a record and our write to it, which its answer shows.
@@ -325,5 +375,16 @@ mod tests {
         assert!(!interleaved(&link, 8));
         assert!(interleaved(&link, 9));
         assert!(!is_interleaved(&link, Side::Salesforce, &record));
+    }
+
+    #[test]
+    fn another_way_of_writing_a_text_is_told_from_another_text() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        for (sent, stands) in [("Loud", "LOUD"), ("a  b ", "a b"), ("x\r\ny", "x y")] {
+            assert!(is_normal_form(&text(stands), &text(sent)), "{sent:?} {stands:?}");
+        }
+        for (sent, stands) in [("246", "273"), ("mine", "set by a rule"), ("mine", "")] {
+            assert!(!is_normal_form(&text(stands), &text(sent)), "{sent:?} {stands:?}");
+        }
     }
 }

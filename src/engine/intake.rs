@@ -48,7 +48,9 @@ pub(super) fn sort(session: &mut Session<'_>, side: Side, records: Vec<Record>) 
                 // A lagging replica's reading: what it shows was already taken into account.
                 continue;
             }
-            if link.is_alone() {
+            if link.is_buried_alone() && side == link.origin {
+                intake.alone.insert(link.id.clone());
+            } else if link.is_alone() {
                 if side == link.origin && link.seen[side].is_none_or(|seen| record.version > seen) {
                     intake.alone.insert(link.id.clone());
                 }

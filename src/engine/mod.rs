@@ -11,6 +11,7 @@
 //! - [`intake`]: a page of rows → links to look at, and records without a link
 //! - [`origination`]: a record without a link → its stamp's partner, its match, or a counterpart to make
 //! - [`processing`]: links to look at → observe, plan, persist, verify, send, commit
+//! - [`verifying`]: the last look at what a call is about to overwrite
 //! - [`sending`]: persisted intents → write calls; [`outcomes`]: what became of each item
 //! - [`preview`]: what a changed definition would rewrite
 //! - [`rights`]: a missing right is said once, for the flow
@@ -43,4 +44,5 @@ mod sending;
 mod session;
 mod settling;
 pub mod tuning;
+mod verifying;
 pub mod worker;

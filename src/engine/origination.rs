@@ -81,15 +81,28 @@ pub(super) async fn reconsider(
             match observation {
                 Observation::Present(record) => {
                     let verdict = evaluate(&session.flow.sides[side].rules, &record);
-                    if verdict == Verdict::Holds {
+                    // It may have been undeleted.
+                    let link = Link {
+                        phase: Phase::Pending,
+                        ..link
+                    };
+                    session.book.put(link.clone());
+                    if let Some(stamp) =
+                        stamp_of(session, side, &record).filter(|_| verdict == Verdict::Holds)
+                    {
+                        let problem = copied_stamp(session, side, &id, &stamp);
+                        let mut link = link;
+                        link.seen[side] = Some(record.version);
+                        put_quarantined(session, link, problem);
+                    } else if verdict == Verdict::Holds && session.flow.direction.originates(side) {
                         candidates.push(record);
-                    } else if verdict == Verdict::Fails {
+                    } else if matches!(verdict, Verdict::Holds | Verdict::Fails) {
                         let mut link = Link {
                             quarantine: None,
                             deferred: false,
                             ..link
                         };
-                        link.in_rules[side] = false;
+                        link.in_rules[side] = verdict == Verdict::Holds;
                         link.seen[side] = Some(record.version);
                         session.book.put(link);
                     }
@@ -151,7 +164,16 @@ async fn attach_stamped(
         if known.as_ref().is_some_and(|link| link.ids[side].is_some()) {
             let taken = known.is_some_and(|link| link.ids[side].as_ref() != Some(&record.id));
             if taken {
-                session.warn(copied_stamp(session, side, &record.id, &stamp));
+                let problem = copied_stamp(session, side, &record.id, &stamp);
+                if evaluate(&session.flow.sides[side].rules, &record) == Verdict::Holds {
+                    // Somebody takes it for one that is in sync: that it is not is said for as long as it is so.
+                    let mut link = quarantined(session, Link::begin(side, &record.id), problem);
+                    link.seen[side] = Some(record.version);
+                    stuck.insert(link.id.clone());
+                    session.book.put(link);
+                } else {
+                    session.warn(problem);
+                }
             }
             continue;
         }

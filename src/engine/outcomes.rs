@@ -16,7 +16,7 @@ use crate::core::plan::PlannedWrite;
 use crate::core::planted::{Bug, planted};
 use crate::core::record::Record;
 use crate::core::settle::{
-    Discrepancy, WRITE_INTERLEAVED, apply_update, compare_creation, is_interleaved, mark_cut,
+    Applied, Discrepancy, WRITE_INTERLEAVED, apply_update, compare_creation, is_interleaved, mark_cut,
 };
 use crate::core::side::Side;
 use crate::core::time::Instant;
@@ -149,7 +149,7 @@ pub(super) async fn update(
         Ok(outcomes) => outcomes,
         Err(error) => return Err(Unsent::Batch(error)),
     };
-    let (mut applied, mut refused) = (0, Vec::new());
+    let (mut applied, mut refused, mut journal) = (0, Vec::new(), Vec::new());
     let outcomes = outcomes.into_iter().map(Some).chain(std::iter::repeat(None));
     for ((id, write), outcome) in batch.iter().zip(outcomes) {
         let Some(link) = session.book.get(id).cloned() else {
@@ -163,10 +163,14 @@ pub(super) async fn update(
                 applied += 1;
                 let before = link;
                 warn_of_another_write(session, &before, side, write, read_back.as_ref());
-                let (link, differences) =
-                    apply_update(&session.context(), &before, side, write, read_back.as_ref());
+                let Applied {
+                    link,
+                    discrepancies,
+                    journal: entries,
+                } = apply_update(&session.context(), &before, side, write, read_back.as_ref());
                 invariants::check_bases(side, &before, &link).map_err(Unsent::State)?;
-                warn_of_changes(session, &differences, side);
+                warn_of_changes(session, &discrepancies, side);
+                journal.extend(entries);
                 let stuck = link.quarantine.is_some();
                 session.book.put(link);
                 if let Some(record) = read_back {
@@ -177,8 +181,8 @@ pub(super) async fn update(
                 }
             }
             Some(WriteOutcome::Rejected(_)) if planted(Bug::RejectedTakenAsDone) => {
-                let (link, _) = apply_update(&session.context(), &link, side, write, None);
-                session.book.put(link);
+                let applied = apply_update(&session.context(), &link, side, write, None);
+                session.book.put(applied.link);
             }
             Some(WriteOutcome::Rejected(rejection))
                 if rejection.problem.reason.as_str() == MOVED_MEANWHILE =>
@@ -220,7 +224,7 @@ pub(super) async fn update(
     }
     rights::conclude(session, side, Verb::Update, applied, refused);
     session
-        .commit(&ids.into_iter().collect(), Vec::new())
+        .commit(&ids.into_iter().collect(), journal)
         .await
         .map_err(Unsent::State)
 }

@@ -15,7 +15,7 @@ use crate::core::time::Instant;
 
 const INCIDENT: &str = "6816f79cc0a8016401c5a33be04be441";
 
-fn flow(direction: Direction, on_delete: OnDelete) -> Flow {
+pub(in crate::core) fn flow(direction: Direction, on_delete: OnDelete) -> Flow {
     let side = |object: &str| FlowSide {
         object: object.parse().unwrap(),
         stamp_field: None,
@@ -56,7 +56,7 @@ fn flow(direction: Direction, on_delete: OnDelete) -> Flow {
     }
 }
 
-fn incident(fields: &[(&str, &str)]) -> Record {
+pub(in crate::core) fn incident(fields: &[(&str, &str)]) -> Record {
     Record {
         id: RecordId::parse(Side::ServiceNow, INCIDENT).unwrap(),
         version: Version {

@@ -48,7 +48,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Result<u64, String> {
     let mut stuck = report
         .quarantine
         .iter()
-        .filter(|row| row.problem.reason.as_str() != "CounterpartEdited");
+        .filter(|row| row.problem.reason.as_str() != "CounterpartEdited")
+        // Made, deleted, forgotten with link state, made again and then undeleted: the elder is said to be a copy.
+        .filter(|row| row.problem.reason.as_str() != "CopiedStamp" || !evidence.lost_state);
     if let Some(row) = stuck.next() {
         return Err(format!("a record is quarantined: {row:?}"));
     }

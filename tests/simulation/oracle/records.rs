@@ -164,7 +164,11 @@ pub fn everything_has_its_counterpart(evidence: &Evidence<'_>) -> Result<(), Str
             if due && !lost_partner && !linked.contains(id.as_str()) {
                 return Err(format!("{side} {id} is in the rules and has no counterpart"));
             }
-            if by_flow && !lost_partner && !linked.contains(id.as_str()) {
+            let said = evidence.report.quarantine.iter().any(|row| {
+                row.problem.reason.as_str() == "CopiedStamp"
+                    && row.ids[side].as_ref().is_some_and(|of| of.as_str() == id)
+            });
+            if by_flow && !lost_partner && !said && !linked.contains(id.as_str()) {
                 return Err(format!("{side} {id}, which the flow made, is linked to nothing"));
             }
         }

@@ -138,23 +138,48 @@ fn a_foreign_value_in_the_stamp_field_is_never_overwritten() {
 }
 
 #[test]
-fn a_copy_that_kept_its_originals_stamp_is_left_alone_and_named() {
+fn a_copy_that_kept_its_originals_stamp_is_left_alone_and_named_until_the_stamp_is_cleared() {
     let mut scene = Scene::new();
     let case = scene.case("original");
     scene.sync();
-    scene.make(
+    let copy = scene.make(
         SN,
         json!({"short_description": "copy", "category": "database", "correlation_id": format!("salesforce:{case}")}),
     );
-    scene.sync();
+    scene.run_minutes(30);
     assert_eq!(scene.all(SF).len(), 1);
-    assert!(
-        scene
-            .report()
-            .warnings
-            .iter()
-            .any(|warning| warning.reason.as_str() == "CopiedStamp")
+    assert_eq!(
+        scene.quarantined(),
+        ["CopiedStamp"],
+        "it stands there for as long as it is so"
     );
+    scene.edit(SN, &copy, json!({"short_description": "copy, edited"}));
+    scene.kill();
+    scene.run_minutes(30);
+    assert_eq!((scene.all(SF).len(), scene.quarantined().len()), (1, 1));
+    scene.edit(SN, &copy, json!({"correlation_id": ""}));
+    scene.sync();
+    assert!(scene.counterpart(SN, &copy).is_some(), "now it syncs on its own");
+    assert!(scene.quarantined().is_empty());
+}
+
+#[test]
+fn in_a_one_way_flow_a_copy_at_the_target_is_named_too_and_never_originates() {
+    let mut scene = Scene::with(|flow| {
+        flow.direction = Direction::SalesforceToServiceNow;
+        flow.sides.salesforce.on_create.clear();
+    });
+    let case = scene.case("original");
+    scene.sync();
+    let copy = scene.make(
+        SN,
+        json!({"short_description": "copy", "category": "database", "correlation_id": format!("salesforce:{case}")}),
+    );
+    scene.run_minutes(30);
+    assert_eq!(scene.quarantined(), ["CopiedStamp"]);
+    scene.edit(SN, &copy, json!({"correlation_id": ""}));
+    scene.run_minutes(30);
+    assert_eq!((scene.all(SF).len(), scene.quarantined().len()), (1, 0));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 use syncflow::core::definition::{DeletePolicy, Direction, ExitPolicy, MarkDefinition};
 use syncflow::core::link::Phase;
 use syncflow::core::side::{PerSide, Side};
-use syncflow_simulators::service_now::Operation;
+use syncflow_simulators::service_now::{BusinessRule, Operation};
 use syncflow_simulators::{Effect, Fault};
 
 use super::scene::Scene;
@@ -103,6 +103,27 @@ fn a_record_that_is_undeleted_before_its_counterpart_was_deleted_goes_on_as_if_n
     scene.sync();
     assert_eq!(scene.field(SN, &incident, "short_description"), "back again");
     assert_eq!(scene.report().linked, 3);
+}
+
+#[test]
+fn a_record_that_was_deleted_before_it_had_a_counterpart_gets_one_when_it_is_undeleted() {
+    let mut scene = deleting();
+    scene.set_up(|world| {
+        let refuses = BusinessRule::abort("refuses", "incident", "short_descriptionSTARTSWITHto be");
+        world.service_now.model.add_rule(refuses);
+    });
+    let case = scene.case("to be deleted");
+    scene.sync();
+    assert_eq!(scene.quarantined().len(), 1);
+    scene.delete(SF, &case);
+    scene.run_minutes(15);
+    assert_eq!(phase(&scene, &case), Phase::Tombstone);
+    scene.set_up(|world| world.service_now.model.remove_rule("refuses"));
+    scene.undelete(SF, &case);
+    scene.run_minutes(15);
+    let incident = scene.counterpart(SF, &case).expect("it has one");
+    assert_eq!(scene.field(SN, &incident, "short_description"), "to be deleted");
+    assert_eq!((scene.report().linked, scene.made_by_the_flow()), (1, 1));
 }
 
 #[test]

@@ -178,6 +178,29 @@ fn what_a_rule_makes_of_our_write_is_taken_as_agreed_and_named() {
 }
 
 #[test]
+fn a_value_that_the_target_does_not_keep_is_in_the_journal() {
+    let mut scene = Scene::new();
+    scene.set_up(|world| {
+        let rule = BusinessRule::before("decides", "incident", |values| {
+            if let Some(text) = values
+                .get_mut("short_description")
+                .filter(|text| text.contains("plea"))
+            {
+                *text = "decided".into();
+            }
+        });
+        world.service_now.model.add_rule(rule);
+    });
+    let case = scene.case("quiet");
+    scene.sync();
+    scene.edit(SF, &case, json!({"Subject": "a plea"}));
+    scene.sync();
+    assert_eq!(scene.field(SF, &case, "Subject"), "a plea");
+    let kept = ("a plea".to_owned(), "decided".to_owned());
+    assert!(scene.journal().contains(&kept), "{:?}", scene.journal());
+}
+
+#[test]
 fn an_automation_that_keeps_changing_a_field_back_is_stopped() {
     let mut scene = Scene::new();
     scene.set_up(|world| {

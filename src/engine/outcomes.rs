@@ -16,7 +16,7 @@ use crate::core::plan::PlannedWrite;
 use crate::core::planted::{Bug, planted};
 use crate::core::record::Record;
 use crate::core::settle::{
-    Applied, Discrepancy, WRITE_INTERLEAVED, apply_update, compare_creation, is_interleaved, mark_cut,
+    Discrepancy, WRITE_INTERLEAVED, apply_update, compare_creation, is_interleaved, mark_cut,
 };
 use crate::core::side::Side;
 use crate::core::time::Instant;
@@ -163,14 +163,11 @@ pub(super) async fn update(
                 applied += 1;
                 let before = link;
                 warn_of_another_write(session, &before, side, write, read_back.as_ref());
-                let Applied {
-                    link,
-                    discrepancies,
-                    journal: entries,
-                } = apply_update(&session.context(), &before, side, write, read_back.as_ref());
+                let after = apply_update(&session.context(), &before, side, write, read_back.as_ref());
+                let link = after.link;
                 invariants::check_bases(side, &before, &link).map_err(Unsent::State)?;
-                warn_of_changes(session, &discrepancies, side);
-                journal.extend(entries);
+                warn_of_changes(session, &after.discrepancies, side);
+                journal.extend(after.journal);
                 let stuck = link.quarantine.is_some();
                 session.book.put(link);
                 if let Some(record) = read_back {

@@ -33,7 +33,6 @@ pub(super) enum Unsent {
     State(CycleError),
 }
 
-<<<<<<< HEAD
 /// Nothing is made on a side of which no known record can be seen.
 pub(super) async fn check_access(session: &mut Session<'_>, outgoing: &Outgoing) -> Result<(), CycleError> {
     for side in Side::BOTH {
@@ -46,13 +45,9 @@ pub(super) async fn check_access(session: &mut Session<'_>, outgoing: &Outgoing)
     Ok(())
 }
 
-/// Sends everything, in the largest batches that the services take. Returns the links whose write was applied: their
-/// target may have made something else of it, or filled in more.
-=======
 /// Sends everything, in the largest batches that the services take. Returns the links that are to be planned again: the
 /// target of a write that was applied may have made something else of it, or filled in more, and a target that moved
 /// since it was planned was not written.
->>>>>>> 58c0465 (Look at the targets of each call just before it, and close four quiet ends that random runs found)
 pub(super) async fn send(
     session: &mut Session<'_>,
     mut outgoing: Outgoing,

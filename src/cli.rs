@@ -79,8 +79,13 @@ pub struct OperatorArgs {
     #[arg(long, env = "SYNCFLOW_LEASE_NAMESPACE")]
     pub lease_namespace: Option<String>,
 
-    /// How long the Lease lasts after a renewal, and so how long another replica waits after a crash. A write batch
-    /// must fit into it: not less than 164s.
+    /// How long one write call may take. What takes longer is of unknown outcome: it is looked for, and sent again only
+    /// once it can no longer be at work. Shorter allows a shorter Lease, and so a sooner successor after a crash.
+    #[arg(long, env = "SYNCFLOW_WRITE_TIMEOUT", default_value = "2m", value_parser = duration)]
+    pub write_timeout: Duration,
+
+    /// How long the Lease lasts after a renewal, and so how long another replica waits after a crash. A write call must
+    /// fit into it, with its margins: not less than 15 elevenths of the write timeout.
     #[arg(long, env = "SYNCFLOW_LEASE_DURATION", default_value = "3m", value_parser = duration)]
     pub lease_duration: Duration,
 

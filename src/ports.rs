@@ -172,6 +172,9 @@ pub trait Remote: Send + Sync {
     fn limits(&self) -> RemoteLimits;
 }
 
+/// How long one write call may take where nothing else is configured. The Lease has to outlast it.
+pub const WRITE_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// Sizes and times of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteLimits {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::mpsc::unbounded;
+use kube::client::ClientBuilder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use tracing::{error, info, warn};
 use super::clock::SystemClock;
 use super::connections::{SessionDialer, TurnsByConnection};
 use super::entropy::SystemEntropy;
+use super::lease::fenced::Fenced;
 use super::lease::{Lease, LeaseLost, LeaseSettings};
 use super::link_state::ConfigMapState;
 use super::metrics::Metrics;
@@ -37,9 +39,6 @@ use crate::controllers::run::{Wakers, Watches, run as run_controllers};
 use crate::controllers::status::StatusWriter;
 use crate::core::ident::hex;
 use crate::ports::{Clock, Entropy, Fence};
-
-/// The longest that one write batch of either service may take (Salesforce's Collections): it must fit into the Lease.
-const LONGEST_WRITE: Duration = Duration::from_mins(2);
 
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +66,13 @@ pub enum AppError {
         source: std::io::Error,
     },
     /// No write would ever be permitted.
-    #[error("--lease-duration is too short: a write batch may take {} s and must fit into it; use 164s or more", LONGEST_WRITE.as_secs())]
-    LeaseTooShort,
+    #[error("--lease-duration is too short: a write may take {} s (--write-timeout) and must fit into it; use {least} s or more", write_timeout.as_secs())]
+    LeaseTooShort {
+        /// How long a write may take.
+        write_timeout: Duration,
+        /// The shortest Lease that it fits into, in seconds.
+        least: u64,
+    },
     /// The Lease is lost.
     #[error("{0}; a fresh start becomes a candidate again")]
     LeaseLost(#[from] LeaseLost),
@@ -110,7 +114,9 @@ pub async fn run(args: OperatorArgs) -> Result<(), AppError> {
         source,
     })?;
 
-    let (client, own_namespace) = connect().await?;
+    let (config, own_namespace) = connect().await?;
+    let no_cluster = |error: kube::Error| AppError::NoCluster(Box::new(error));
+    let client = Client::try_from(config.clone()).map_err(no_cluster)?;
     if !wait_for_kinds(&client, &stop).await {
         return Ok(());
     }
@@ -123,8 +129,9 @@ pub async fn run(args: OperatorArgs) -> Result<(), AppError> {
         return Ok(());
     }
     metrics.lease(true);
+    let leading = ClientBuilder::try_from(config).map_err(no_cluster)?;
     let parts = Parts {
-        client,
+        client: leading.with_layer(&Fenced(lease.validity())).build(),
         clock,
         entropy,
         metrics: Arc::clone(&metrics),
@@ -145,6 +152,7 @@ pub async fn run(args: OperatorArgs) -> Result<(), AppError> {
 
 /// What the parts of a leading process share.
 struct Parts {
+    /// Writes only while the Lease is held.
     client: Client,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -191,7 +199,7 @@ async fn lead(
     let context = Arc::new(Context {
         stores: stores.clone(),
         registry: Arc::new(ConnectionRegistry::default()),
-        dialer: Arc::new(dialer(&args, &parts, allow_list, transport)),
+        dialer: Arc::new(dialer(&args, lease.floor(), &parts, allow_list, transport)),
         flows: Arc::clone(&supervisor) as Arc<dyn Flows>,
         connection_status: StatusWriter::new(parts.client.clone(), &instance),
         mapping_status: StatusWriter::new(parts.client.clone(), &instance),
@@ -252,6 +260,7 @@ async fn lead(
 /// What opens the ways to the services.
 fn dialer(
     args: &OperatorArgs,
+    lease_floor: Duration,
     parts: &Parts,
     allow_list: AllowList,
     transport: ReqwestTransport,
@@ -265,6 +274,8 @@ fn dialer(
         metrics: Arc::clone(&parts.metrics),
         fence: Arc::clone(&parts.fence),
         refusal_rest: RefusalRest::new(args.refusal_interval),
+        write_timeout: args.write_timeout,
+        lease_floor,
         turns: TurnsByConnection::default(),
     }
 }
@@ -282,8 +293,11 @@ fn lease_settings(args: &OperatorArgs, entropy: &dyn Entropy) -> Result<LeaseSet
         // The Lease says whole seconds.
         duration: Duration::from_secs(args.lease_duration.as_secs()),
     };
-    if settings.floor() < LONGEST_WRITE {
-        return Err(AppError::LeaseTooShort);
+    if settings.floor() < args.write_timeout {
+        return Err(AppError::LeaseTooShort {
+            write_timeout: args.write_timeout,
+            least: LeaseSettings::least_seconds(args.write_timeout),
+        });
     }
     Ok(settings)
 }
@@ -310,15 +324,14 @@ async fn transport(args: &OperatorArgs) -> Result<(AllowList, ReqwestTransport),
 }
 
 /// The API server that the environment names, and the namespace we live in.
-async fn connect() -> Result<(Client, String), AppError> {
+async fn connect() -> Result<(kube::Config, String), AppError> {
     let mut config = kube::Config::infer()
         .await
         .map_err(|error| AppError::NoCluster(Box::new(error)))?;
     // Its retries reach from milliseconds to a quarter of an hour, out of our sight. Ours are per object.
     config.default_retry = false;
     let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|error| AppError::NoCluster(Box::new(error)))?;
-    Ok((client, namespace))
+    Ok((config, namespace))
 }
 
 /// Says that the caches are filled once they are, and never ends: it is waited for beside the work.

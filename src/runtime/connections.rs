@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kube::Client;
 
+use super::lease::LeaseSettings;
 use super::metrics::{Metrics, UsageOf};
-use super::secrets::SecretCredential;
+use super::secrets::{REFRESH_TAKES, SecretCredential};
 use crate::adapters::http::allow_list::AllowList;
 use crate::adapters::http::metered::Metered;
 use crate::adapters::http::retry::{RetryPolicy, Retrying};
@@ -39,6 +41,10 @@ pub struct SessionDialer {
     pub fence: Arc<dyn Fence>,
     /// How long a refused credential rests.
     pub refusal_rest: RefusalRest,
+    /// How long a write may take.
+    pub write_timeout: Duration,
+    /// For how long this process certainly leads while all goes well.
+    pub lease_floor: Duration,
     /// Whose turn it is to sign in.
     pub turns: TurnsByConnection,
 }
@@ -60,6 +66,18 @@ impl Dialer for SessionDialer {
         self.allow_list
             .check(&target.url)
             .map_err(|refused| Problem::human("HostNotAllowed", refused.to_string()))?;
+        if target.method.refreshes() && self.lease_floor < REFRESH_TAKES {
+            return Err(Problem::human(
+                "LeaseTooShort",
+                format!(
+                    "refresh tokens need {} s of the operator's Lease, and its --lease-duration leaves {} s; set it to \
+                     {}s or more, or sign in another way",
+                    REFRESH_TAKES.as_secs(),
+                    self.lease_floor.as_secs(),
+                    LeaseSettings::least_seconds(REFRESH_TAKES),
+                ),
+            ));
+        }
         let side = target.method.side();
         let metered = Metered::new(
             Arc::clone(&self.transport),
@@ -89,6 +107,7 @@ impl Dialer for SessionDialer {
                     api_share: target.api_share,
                     refusal_rest: self.refusal_rest,
                     turns,
+                    write_timeout: self.write_timeout,
                     ..SalesforceConfig::new(url, credential)
                 };
                 let salesforce = Salesforce::new(config, transport, Arc::clone(&clock));
@@ -97,7 +116,11 @@ impl Dialer for SessionDialer {
             Side::ServiceNow => {
                 let config = ServiceNowConfig { instance_url: url };
                 let service_now = ServiceNow::new(config, credential, transport, Arc::clone(&clock));
-                Arc::new(service_now.with_sign_in_manners(self.refusal_rest, turns))
+                Arc::new(
+                    service_now
+                        .with_sign_in_manners(self.refusal_rest, turns)
+                        .with_write_timeout(self.write_timeout),
+                )
             }
         };
         Ok(Arc::new(SharedReads::new(session, clock)))

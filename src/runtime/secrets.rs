@@ -22,7 +22,7 @@ use crate::ports::Fence;
 
 /// How much validity of the Lease a refresh needs: the token request and the store of what it brings. Two operators
 /// that refresh at the same time would use the same token, and the service would take that for theft.
-const REFRESH_TAKES: Duration = Duration::from_secs(75);
+pub(super) const REFRESH_TAKES: Duration = Duration::from_secs(75);
 
 /// Reads the credential of one Connection.
 pub struct SecretCredential {

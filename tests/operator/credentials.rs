@@ -163,7 +163,7 @@ async fn two_flows_over_one_connection_share_its_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_leads_to_another_org_than_at_first_stops_its_flows_and_writes_nothing_there() {
     let world = World::new("pinned").await;
-    let other = World::new("pinned-other").await;
+    let other = World::beside(&world, "pinned-other").await;
     other.org.simulator().model.settings.organization_id = "00D000000000009EAA".to_owned();
     let _operator = world.operator();
     world.apply_quickstart().await;

@@ -105,6 +105,18 @@ async fn a_rotated_token_is_kept_beside_its_connection_and_survives_kill_and_res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refresh_tokens_are_not_used_under_a_lease_that_a_refresh_may_outlast() {
+    let world = World::new("outlasted").await;
+    consent(&world).await;
+    let _operator = world.operator_with(&["--write-timeout", "10s", "--lease-duration", "15s"]);
+    connect(&world, &by_refresh_token()).await;
+    let connection = world.connection_is("salesforce", "False/LeaseTooShort").await;
+    let conditions = connection.status.unwrap().conditions;
+    assert!(message(&conditions, "Ready").contains("set it to 103s or more"));
+    assert_eq!(token_calls(&world), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gitops_may_put_the_users_secret_back_and_a_new_seed_in_it_wins() {
     let world = World::new("seeds").await;
     consent(&world).await;

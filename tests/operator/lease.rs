@@ -140,3 +140,11 @@ async fn a_restarted_process_of_the_same_identity_goes_on_at_once_and_the_old_on
     assert_eq!(lost, Err(LeaseLost::SharedIdentity("pod".to_owned())));
     assert!(!first.validity().permits(Duration::ZERO));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_no_write_fits_into_is_refused_at_the_start() {
+    let world = World::new("short").await;
+    let operator = world.operator_with(&["--write-timeout", "20s", "--lease-duration", "27s"]);
+    assert!(!operator.ended().await.success());
+    assert!(world.log().contains("use 28 s or more"), "{}", world.log());
+}

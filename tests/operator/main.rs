@@ -9,7 +9,7 @@
 //! - [`grants`]: ways to sign in whose tokens rotate, and credentials that are refused
 //! - [`commands`]: `syncflow conflicts` and `syncflow quarantine`, run with a person's kubeconfig
 //! - [`restarts`]: SIGKILL in mid-work, SIGTERM, and rest
-//! - [`lease`]: one writer
+//! - [`lease`]: one writer; [`replicas`]: two of them, killed, frozen and cut off
 //! - [`cluster`]: one operator for all namespaces
 //! - [`status`]: who writes what, and how often
 //! - [`rights`]: what the shipped account may not do
@@ -30,6 +30,7 @@ mod lease;
 mod people;
 mod process;
 mod references;
+mod replicas;
 mod restarts;
 mod rights;
 mod status;

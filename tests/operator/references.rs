@@ -167,7 +167,7 @@ async fn one_broken_flow_does_not_hold_up_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_answers_nonsense_is_told_and_another_flow_goes_on() {
     let world = World::new("nonsense").await;
-    let other = World::new("nonsense-other").await;
+    let other = World::beside(&world, "nonsense-other").await;
     let _operator = world.operator();
     world.apply_quickstart().await;
     // The same namespace, but an org and an instance of its own.

@@ -20,7 +20,7 @@ use syncflow_simulators::quickstart::{self, SERVICE_NOW_PASSWORD, SERVICE_NOW_US
 use syncflow_simulators::salesforce::{CLIENT_ID, CLIENT_SECRET, Salesforce};
 use syncflow_simulators::service_now::ServiceNow;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::timeout;
 
 use super::process::Operator;
@@ -36,6 +36,8 @@ pub const FLOW: &str = "cases-incidents";
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 static WORLDS: AtomicU32 = AtomicU32::new(0);
+/// Held by every world, or by the one test that wants the machine for itself.
+static MACHINE: RwLock<()> = RwLock::const_new(());
 
 /// One namespace, with everything in it.
 pub struct World {
@@ -47,15 +49,44 @@ pub struct World {
     /// The operator's own kubeconfig: its account's token and nothing more.
     pub operator_kubeconfig: PathBuf,
     log: PathBuf,
+    /// Given back when the world ends.
+    machine: Option<Machine>,
+}
+
+/// A share of the machine, or all of it.
+enum Machine {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
 impl World {
     /// A namespace with the shipped account and Role, an org and an instance without records. No operator runs yet.
     pub async fn new(name: &str) -> Self {
+        let machine = Machine::Shared {
+            _guard: MACHINE.read().await,
+        };
+        Self::prepared(name, Some(machine)).await
+    }
+
+    /// As [`World::new`], while no other world is there: for a Lease that is short, and lost where others use the machine up.
+    pub async fn alone(name: &str) -> Self {
+        let machine = Machine::Alone {
+            _guard: MACHINE.write().await,
+        };
+        Self::prepared(name, Some(machine)).await
+    }
+
+    /// A second world of the same test, within the share of the first.
+    pub async fn beside(_first: &Self, name: &str) -> Self {
+        Self::prepared(name, None).await
+    }
+
+    async fn prepared(name: &str, machine: Option<Machine>) -> Self {
         install_tls();
         let plane = ControlPlane::shared().await.unwrap();
         INSTALLED.get_or_init(|| install_kinds(plane)).await;
         let mut world = Self::on(plane, name, PathBuf::new()).await;
+        world.machine = machine;
         let install = namespaced_install(plane, &world.namespace).await;
         plane.apply(&install).await.unwrap();
         let token = plane.create_token(&world.namespace, "syncflow").await.unwrap();
@@ -82,6 +113,7 @@ impl World {
             org,
             instance,
             operator_kubeconfig,
+            machine: None,
         }
     }
 
@@ -92,16 +124,22 @@ impl World {
 
     /// Starts the operator with more flags.
     pub fn operator_with(&self, flags: &[&str]) -> Operator {
+        let mut command = self.operator_command(&self.operator_kubeconfig, &self.log);
+        Operator::new(command.args(flags).spawn().unwrap())
+    }
+
+    /// The operator with this kubeconfig, logging there. Dropped, it is killed.
+    pub fn operator_command(&self, kubeconfig: &Path, log: &Path) -> Command {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
-            .open(&self.log)
+            .open(log)
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_syncflow"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncflow"));
+        command
             .arg("operator")
-            .args(flags)
             .env_clear()
-            .env("KUBECONFIG", &self.operator_kubeconfig)
+            .env("KUBECONFIG", kubeconfig)
             // What a flag may override.
             .env("SYNCFLOW_LISTEN", "127.0.0.1:0")
             .env("SYNCFLOW_ALLOW_LOOPBACK_HTTP", "true")
@@ -115,10 +153,8 @@ impl World {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Operator::new(child)
+            .kill_on_drop(true);
+        command
     }
 
     /// The Secrets of both Connections, with credentials that work.
@@ -256,6 +292,25 @@ impl World {
     /// Waits until something that tells no change is so, and gives what it is.
     pub async fn eventually<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         self.eventually_async(what, async || look()).await
+    }
+
+    /// As [`World::eventually`], with more to say when it is not so in time.
+    pub async fn eventually_or<T>(
+        &self,
+        what: &str,
+        look: impl Fn() -> Option<T>,
+        tell: impl Fn() -> String,
+    ) -> T {
+        let looking = async {
+            loop {
+                if let Some(found) = look() {
+                    return found;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let found = timeout(PATIENCE, looking).await.ok();
+        found.unwrap_or_else(|| panic!("not so in time: {what}\n{}", tell()))
     }
 
     /// As [`World::eventually`], for a look that takes its time.

@@ -15,7 +15,6 @@ use url::form_urlencoded;
 use super::client::{Ask, CallFailure, Client, Possible, Reply};
 use super::csv::Table;
 use super::errors;
-use super::write::TIMEOUT;
 use crate::adapters::http::{call, failure};
 use crate::core::budget::Purpose;
 use crate::core::schema::ObjectSchema;
@@ -138,6 +137,7 @@ impl Job {
             method: Method::POST,
             body: Bytes::from(body.to_string()),
             ..write(
+                client,
                 "bulk_create_job",
                 what,
                 client.data_path(&format!("jobs/{}", kind.resource())),
@@ -191,6 +191,7 @@ impl Job {
             body: Bytes::from(csv),
             began: Some(began),
             ..write(
+                client,
                 "bulk_upload",
                 "bringing the data of a bulk job".to_owned(),
                 self.path(client, "/batches"),
@@ -220,6 +221,7 @@ impl Job {
             body: Bytes::from(json!({"state": state}).to_string()),
             began,
             ..write(
+                client,
                 "bulk_set_state",
                 "ending or beginning a bulk job".to_owned(),
                 self.path(client, ""),
@@ -289,12 +291,12 @@ impl Job {
 }
 
 /// A call with one attempt.
-fn write(action: &'static str, what: String, path: String) -> Ask {
+fn write(client: &Client, action: &'static str, what: String, path: String) -> Ask {
     Ask {
         policy: CallPolicy {
             action,
             effect: Effect::Write,
-            timeout: TIMEOUT,
+            timeout: client.write_timeout(),
         },
         what,
         purpose: Some(Purpose::Write),

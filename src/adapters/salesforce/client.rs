@@ -230,6 +230,11 @@ impl Client {
         Ok(reply)
     }
 
+    /// How long a write may take.
+    pub(super) const fn write_timeout(&self) -> Duration {
+        self.config.write_timeout
+    }
+
     /// Our monotonic clock: when a write begins that takes several calls.
     pub(super) fn monotonic(&self) -> Duration {
         self.clock.monotonic()

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::client::{Ask, Client, Possible, Reply};
 use super::errors::{self, ApiError};
-use super::write::{Fields, TIMEOUT, unknown};
+use super::write::{Fields, unknown};
 use crate::adapters::http::{call, failure};
 use crate::core::budget::Purpose;
 use crate::core::ident::RecordId;
@@ -154,7 +154,7 @@ impl Batch {
             policy: CallPolicy {
                 action: self.action,
                 effect: Effect::Write,
-                timeout: TIMEOUT,
+                timeout: client.write_timeout(),
             },
             what: format!("{} {} records", self.doing, schema.object),
             purpose: Some(Purpose::Write),
@@ -205,7 +205,7 @@ pub(super) async fn delete(
         policy: CallPolicy {
             action: "collections_delete",
             effect: Effect::Write,
-            timeout: TIMEOUT,
+            timeout: client.write_timeout(),
         },
         what: format!("deleting {} records", schema.object),
         purpose: Some(Purpose::Write),

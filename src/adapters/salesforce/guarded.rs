@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::client::{Ask, Client, Possible, Reply};
 use super::errors::{self, ApiError};
 use super::rejection::{self, Deed};
-use super::write::{Fields, TIMEOUT, names_the_record_itself, not_sent, unknown, values};
+use super::write::{Fields, names_the_record_itself, not_sent, unknown, values};
 use crate::adapters::http::{call, failure};
 use crate::core::budget::Purpose;
 use crate::core::failure::Problem;
@@ -203,7 +203,7 @@ fn ask(
         policy: CallPolicy {
             action: "composite_update",
             effect: Effect::Write,
-            timeout: TIMEOUT,
+            timeout: client.write_timeout(),
         },
         what,
         purpose: Some(Purpose::Write),

@@ -22,7 +22,7 @@ use super::convert;
 use super::csv::{self, Table};
 use super::errors::ApiError;
 use super::rejection::{self, Deed};
-use super::write::{self, TIMEOUT, unknown};
+use super::write::{self, unknown};
 use crate::core::failure::Problem;
 use crate::core::ident::{FieldName, RecordId};
 use crate::core::schema::{FieldKind, ObjectSchema};
@@ -165,7 +165,7 @@ async fn give_up(client: &Client, job: &Job) -> bool {
 async fn wait(client: &Client, job: &Job, began: Duration) -> Option<State> {
     const LONGEST: Duration = Duration::from_secs(10);
     // Leaves time for stopping it and for reading what became of it.
-    let until = began.saturating_add(TIMEOUT / 2);
+    let until = began.saturating_add(client.write_timeout() / 2);
     let mut pause = Duration::from_secs(1);
     loop {
         if let Ok(state @ (State::Complete | State::Failed | State::Aborted)) = job.state(client).await {

@@ -25,6 +25,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use url::Url;
 
@@ -34,7 +35,7 @@ use crate::adapters::refused::RefusalRest;
 use crate::adapters::turn::Turns;
 use crate::core::budget::Share;
 use crate::core::ident::ObjectName;
-use crate::ports::{Clock, Transport};
+use crate::ports::{Clock, Transport, WRITE_TIMEOUT};
 
 pub mod api_usage;
 mod auth;
@@ -79,6 +80,9 @@ pub struct SalesforceConfig {
     pub refusal_rest: RefusalRest,
     /// What its sign-ins share with those of the connection's other sessions.
     pub turns: Turns,
+    /// How long a write may take, signing in included. Salesforce cuts most transactions off sooner, but a batch of 200
+    /// records with triggers may use two minutes. What takes longer is of unknown outcome.
+    pub write_timeout: Duration,
 }
 
 /// From which sizes on a bulk job needs fewer calls than the calls it stands for.
@@ -118,6 +122,7 @@ impl SalesforceConfig {
             bulk: BulkRules::default(),
             refusal_rest: RefusalRest::default(),
             turns: Turns::default(),
+            write_timeout: WRITE_TIMEOUT,
         }
     }
 }

@@ -124,7 +124,7 @@ impl Remote for Salesforce {
                 from: self.bulk.ingest_from,
                 most: self.bulk.ingest_most,
             }),
-            write_timeout: write::TIMEOUT,
+            write_timeout: self.client.write_timeout(),
             // A synchronous call is cut off after 10 minutes (Salesforce docs: API request limits, time-outs).
             longest_transaction: Duration::from_mins(10),
         }

@@ -21,10 +21,6 @@ use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{CreateItem, Rejection, RemoteError, UpdateItem, WriteOutcome};
 
-/// How long a write call may take. Salesforce cuts most transactions off sooner, but a batch of 200 records with
-/// triggers may use it.
-pub(super) const TIMEOUT: Duration = Duration::from_mins(2);
-
 /// Makes records: by Collections, or, from so many on that it needs fewer calls, by a bulk job.
 pub(super) async fn create(
     client: &Client,

@@ -22,17 +22,42 @@ use super::web_page;
 use crate::adapters::http::{call, failure};
 use crate::core::ident::FieldName;
 use crate::core::side::Side;
-use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportError};
+use crate::ports::{CallPolicy, Clock, Effect, RemoteError, Transport, TransportError, WRITE_TIMEOUT};
 
 /// How long a read may take: the platform's own quota for REST transactions is 60 s (ServiceNow docs: Transaction
 /// quotas), and an answer that tells us so is worth waiting for.
 const READ_TIMEOUT: Duration = Duration::from_secs(70);
 
-/// How long a write may take, once it is sent.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+/// What a write may take, in two parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteTimes {
+    /// How long after the engine handed it over it may still be sent. Later, its right to write may be over.
+    pub(super) send_within: Duration,
+    /// How long it may take, once it is sent.
+    pub(super) call: Duration,
+}
 
-/// How long after the engine handed it over a write may still be sent. Later, its right to write may be over.
-pub(super) const SEND_WITHIN: Duration = Duration::from_secs(30);
+impl WriteTimes {
+    /// Within the time that a write of any service may take. The platform cancels a transaction after a minute, so that
+    /// half of two minutes is enough for the call.
+    pub(super) const fn within(write_timeout: Duration) -> Self {
+        Self {
+            send_within: Duration::from_millis(millis(write_timeout) / 4),
+            call: Duration::from_millis(millis(write_timeout) / 2),
+        }
+    }
+
+    /// Both.
+    pub(super) const fn total(self) -> Duration {
+        self.send_within.saturating_add(self.call)
+    }
+}
+
+/// Saturates after half a thousand million years.
+#[expect(clippy::cast_possible_truncation, reason = "a time-out is never that long")]
+const fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}
 
 /// Why there is no answer to judge.
 #[derive(Debug)]
@@ -50,6 +75,7 @@ pub(super) struct Client {
     clock: Arc<dyn Clock>,
     pub(super) sign_in: SignIn,
     slots: Slots,
+    pub(super) write_times: WriteTimes,
     /// The size of batches.
     pub(super) batches: Mutex<Pace>,
     /// How many records are written in one go where the Batch API is refused.
@@ -87,6 +113,7 @@ impl Client {
             clock,
             sign_in,
             slots: Slots::default(),
+            write_times: WriteTimes::within(WRITE_TIMEOUT),
             batches: Mutex::default(),
             singles: Mutex::default(),
             batch_refused: AtomicBool::new(false),
@@ -139,7 +166,7 @@ impl Client {
         self.signed(&Method::GET, &url, policy, &Bytes::new(), None).await
     }
 
-    /// Sends a JSON body, once, and not later than [`SEND_WITHIN`] after `handed_over`, whatever came before: other
+    /// Sends a JSON body, once, and not later than [`WriteTimes::send_within`] after `handed_over`, whatever came before: other
     /// calls, signing in, a first attempt that was answered 401.
     pub(super) async fn write(
         &self,
@@ -159,7 +186,11 @@ impl Client {
         let slot = {
             let take = pin!(self.slots.take());
             let spent = self.clock.monotonic().saturating_sub(handed_over);
-            let left = SEND_WITHIN.checked_sub(spent).ok_or_else(too_late)?;
+            let left = self
+                .write_times
+                .send_within
+                .checked_sub(spent)
+                .ok_or_else(too_late)?;
             match select(take, pin!(self.clock.sleep(left))).await {
                 Either::Left((Some(slot), _)) => slot,
                 Either::Left((None, _)) | Either::Right(_) => return Err(too_late()),
@@ -171,7 +202,7 @@ impl Client {
         let policy = CallPolicy {
             action,
             effect: Effect::Write,
-            timeout: WRITE_TIMEOUT,
+            timeout: self.write_times.call,
         };
         let response = self.signed(&method, &url, policy, &body, Some(handed_over)).await;
         drop(slot);
@@ -213,7 +244,9 @@ impl Client {
     /// Signing in takes its own time, which the right to write does not wait for.
     fn still_in_time(&self, handed_over: Option<Duration>) -> Result<(), CallError> {
         match handed_over {
-            Some(handed_over) if self.clock.monotonic().saturating_sub(handed_over) > SEND_WITHIN => {
+            Some(handed_over)
+                if self.clock.monotonic().saturating_sub(handed_over) > self.write_times.send_within =>
+            {
                 Err(CallError::Before(failure::transient(
                     "TimeUsedUp",
                     "signing in to ServiceNow, and what else came before a write, left no time to send it; it was not \

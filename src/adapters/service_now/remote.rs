@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use url::Url;
 
-use super::client::{self, Client, SEND_WITHIN, WRITE_TIMEOUT};
+use super::client::{self, Client, WriteTimes};
 use super::pace::{FIRST, MOST_CALLS};
 use super::sign_in::SignIn;
 use crate::adapters::credential::{CredentialSource, ServiceNowCredential};
@@ -20,7 +20,7 @@ use crate::core::time::Instant;
 use crate::core::value::Value;
 use crate::ports::{
     ChangePage, ChangeQuery, Clock, CreateItem, Deletions, Identity, Remote, RemoteError, RemoteLimits,
-    Transport, UpdateItem, WriteOutcome,
+    Transport, UpdateItem, WRITE_TIMEOUT, WriteOutcome,
 };
 
 /// What the engine plans with.
@@ -37,7 +37,7 @@ pub const LIMITS: RemoteLimits = RemoteLimits {
     read_ids: 100,
     write_batch: FIRST * MOST_CALLS,
     bulk_create: None,
-    write_timeout: WRITE_TIMEOUT.saturating_add(SEND_WITHIN),
+    write_timeout: WriteTimes::within(WRITE_TIMEOUT).total(),
     longest_transaction: Duration::from_mins(1),
 };
 
@@ -66,6 +66,13 @@ impl ServiceNow {
         Self {
             client: Client::new(config.instance_url, transport, clock, sign_in),
         }
+    }
+
+    /// Has a write take at most so long: a quarter of it until it is sent, half of it for the call.
+    #[must_use]
+    pub const fn with_write_timeout(mut self, timeout: Duration) -> Self {
+        self.client.write_times = WriteTimes::within(timeout);
+        self
     }
 
     /// Has a refused credential rest for so long, and sign-ins take turns with those of the connection's other sessions.
@@ -144,6 +151,7 @@ impl Remote for ServiceNow {
     fn limits(&self) -> RemoteLimits {
         RemoteLimits {
             write_batch: self.client.write_batch(),
+            write_timeout: self.client.write_times.total(),
             ..LIMITS
         }
     }

@@ -66,6 +66,11 @@ impl AuthMethod {
         }
     }
 
+    /// Does signing in use up a refresh token, so that only the leader may do it?
+    pub const fn refreshes(self) -> bool {
+        matches!(self, Self::SalesforceRefreshToken | Self::ServiceNowRefreshToken)
+    }
+
     /// The keys that the Secret must have. It may have others, which some services ask for.
     pub const fn keys(self) -> &'static [&'static str] {
         match self {

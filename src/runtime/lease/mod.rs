@@ -5,10 +5,11 @@
 //! by itself ([`Validity`]); nobody has to notice a loss in time.
 //!
 //! - [`evaluate`](mod@evaluate): what to do, pure
-//! - [`validity`]: until when we may write
+//! - [`validity`]: until when we may write; [`fenced`]: a client of the API server that asks it
 //! - here: the reading and writing of the Lease object
 
 pub mod evaluate;
+pub mod fenced;
 pub mod validity;
 
 use std::collections::BTreeSet;
@@ -60,6 +61,14 @@ impl LeaseSettings {
         self.duration
             .saturating_sub(self.margin())
             .saturating_sub(self.period() * 2)
+    }
+
+    /// The shortest duration, in whole seconds, whose [`LeaseSettings::floor`] is not below `write`.
+    #[must_use]
+    pub fn least_seconds(write: Duration) -> u64 {
+        // 1 - 1/10 - 2/12 of it are left.
+        let least = write.as_nanos().saturating_mul(60).div_ceil(44 * 1_000_000_000);
+        u64::try_from(least).unwrap_or(u64::MAX)
     }
 }
 
@@ -114,6 +123,11 @@ impl Lease {
     /// The right to write that this Lease gives.
     pub fn validity(&self) -> Arc<Validity> {
         Arc::clone(&self.validity)
+    }
+
+    /// For how long at least we may write at any moment while all goes well.
+    pub fn floor(&self) -> Duration {
+        self.settings.floor()
     }
 
     /// Who we are.
@@ -332,5 +346,28 @@ fn observed(lease: &LeaseObject, unchanged_since: Duration) -> Observed {
         holder: spec.and_then(|spec| spec.holder_identity.clone()),
         duration: Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         unchanged_since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_lease_is_the_shortest_that_a_write_fits_into() {
+        let floor = |seconds| {
+            let settings = LeaseSettings {
+                name: String::new(),
+                identity: String::new(),
+                duration: Duration::from_secs(seconds),
+            };
+            settings.floor()
+        };
+        for write in [1, 7, 8, 30, 44, 60, 90, 119, 120, 600] {
+            let least = LeaseSettings::least_seconds(Duration::from_secs(write));
+            assert!(floor(least) >= Duration::from_secs(write), "{write}");
+            assert!(floor(least - 1) < Duration::from_secs(write), "{write}");
+        }
+        assert_eq!(LeaseSettings::least_seconds(Duration::from_mins(2)), 164);
     }
 }

@@ -194,8 +194,8 @@ impl Pair {
             .await;
     }
 
-    /// The next write to the instance, carried out and not yet answered. Of a round it is in the last part: what goes to
-    /// Salesforce is done by then, so that none of that has to wait for as long as Salesforce may work at a call.
+    /// The next write to the instance, carried out and not yet answered. Of a round, updates of
+    /// Salesforce are done by then, so that none has to wait for as long as Salesforce may work at a call.
     async fn a_write_at_work(&self, leader: &Replica) -> Caught {
         self.caught("a write", leader.services.catch(Call::writes_to_service_now))
             .await

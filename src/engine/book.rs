@@ -43,6 +43,16 @@ impl Book {
 
     /// Adds or replaces a link, in memory.
     pub(super) fn put(&mut self, link: Link) {
+        // Where link state was lost, a counterpart may be made again: the record it had before is nobody's then.
+        if let Some(known) = self.links.get(&link.id) {
+            for (side, id) in known.ids.iter() {
+                if let Some(id) = id.as_ref().filter(|id| link.ids[side].as_ref() != Some(*id))
+                    && self.by_record[side].get(id) == Some(&link.id)
+                {
+                    self.by_record[side].remove(id);
+                }
+            }
+        }
         for (side, id) in link.ids.iter() {
             if let Some(id) = id {
                 let before = self.by_record[side].insert(id.clone(), link.id.clone());
@@ -167,5 +177,23 @@ impl Book {
             .filter(|link| wanted(link))
             .map(|link| link.id.clone())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_a_link_let_go_is_nobodys() {
+        let id = |number: u32| RecordId::parse(Side::ServiceNow, &format!("{number:032x}")).unwrap();
+        let case = RecordId::parse(Side::Salesforce, "500000000000001AAA").unwrap();
+        let mut link = Link::begin(Side::Salesforce, &case);
+        link.ids.service_now = Some(id(1));
+        let mut book = Book::load(vec![link.clone()]);
+        link.ids.service_now = Some(id(2));
+        book.put(link.clone());
+        assert!(book.of_record(Side::ServiceNow, &id(1)).is_none());
+        assert_eq!(book.of_record(Side::ServiceNow, &id(2)), Some(&link));
     }
 }

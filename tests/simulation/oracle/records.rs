@@ -168,7 +168,13 @@ pub fn everything_has_its_counterpart(evidence: &Evidence<'_>) -> Result<(), Str
                 row.problem.reason.as_str() == "CopiedStamp"
                     && row.ids[side].as_ref().is_some_and(|of| of.as_str() == id)
             });
-            if by_flow && !lost_partner && !said && !linked.contains(id.as_str()) {
+            // Salesforce takes a unique value away from a record that is undeleted after another got it.
+            let unmarked = evidence.record(side, &id).is_some_and(|record| {
+                record
+                    .get(stamp_field(side))
+                    .is_none_or(|stamp| text(stamp).is_empty())
+            });
+            if by_flow && !lost_partner && !said && !unmarked && !linked.contains(id.as_str()) {
                 return Err(format!("{side} {id}, which the flow made, is linked to nothing"));
             }
         }

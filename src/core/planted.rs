@@ -125,18 +125,30 @@ impl Bug {
 #[cfg(feature = "planted-bugs")]
 thread_local! {
     static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+    static REACHED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// Plants a bug for this thread, or takes it out.
 #[cfg(feature = "planted-bugs")]
 pub fn plant(bug: Option<Bug>) {
     PLANTED.set(bug);
+    REACHED.set(0);
+}
+
+/// How often this thread came by the place of the bug since it was planted. One that is never reached proves nothing.
+#[cfg(feature = "planted-bugs")]
+pub fn reached() -> u64 {
+    REACHED.get()
 }
 
 /// Is this bug planted here and now?
 #[cfg(feature = "planted-bugs")]
 pub fn planted(bug: Bug) -> bool {
-    PLANTED.get() == Some(bug)
+    let here = PLANTED.get() == Some(bug);
+    if here {
+        REACHED.set(REACHED.get() + 1);
+    }
+    here
 }
 
 /// Never, in what is shipped.

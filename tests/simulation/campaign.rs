@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "planted-bugs")]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::run::{Summary, run};
@@ -36,40 +38,59 @@ impl Tally {
 }
 
 /// Runs these seeds. A panic is a failure of its seed, not of the campaign.
-pub fn march(first: u64, seeds: u64, progress: bool) -> Tally {
-    let next = AtomicU64::new(first);
-    let tally = Mutex::new(Tally::default());
-    let said = Mutex::new(Instant::now());
+pub fn march(first: u64, seeds: u64) -> Tally {
+    let begun = Instant::now();
+    let mut tally = Tally::default();
+    on_every_core(
+        "seeds",
+        usize::try_from(seeds).expect("not so many"),
+        |number| run(&Script::whole(first + number as u64), false).verdict,
+        |number, verdict| {
+            tally.seeds += 1;
+            match verdict {
+                Ok(summary) => tally.total.add(&summary),
+                Err(found) => tally.failures.push((first + number as u64, found)),
+            }
+            tally.failures.len()
+        },
+    );
+    tally.failures.sort();
+    tally.seconds = begun.elapsed().as_secs_f64();
+    tally
+}
+
+/// Does so many jobs on every core, and says now and then how far it has come. What each comes to is handed to `take`,
+/// one at a time, which tells how many have failed so far.
+pub fn on_every_core<T>(
+    what: &str,
+    jobs: usize,
+    job: impl Fn(usize) -> T + Sync,
+    take: impl FnMut(usize, T) -> usize + Send,
+) {
+    let next = AtomicUsize::new(0);
+    let taking = Mutex::new((take, 0_usize, Instant::now()));
     let begun = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + seeds {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= jobs {
                         return;
                     }
-                    let outcome = run(&Script::whole(seed), false);
-                    let mut tally = tally.lock().expect("nobody panics with it");
-                    tally.seeds += 1;
-                    match outcome.verdict {
-                        Ok(summary) => tally.total.add(&summary),
-                        Err(found) => tally.failures.push((seed, found)),
-                    }
-                    let mut said = said.lock().expect("nobody panics with it");
-                    if progress && said.elapsed() >= EVERY {
+                    let done = job(number);
+                    let (take, count, said) = &mut *taking.lock().expect("nobody panics with it");
+                    let failures = take(number, done);
+                    *count += 1;
+                    if said.elapsed() >= EVERY {
                         *said = Instant::now();
-                        say(&tally, seeds, begun.elapsed().as_secs_f64());
+                        say(what, (*count, jobs, failures), begun.elapsed().as_secs_f64());
                     }
                 }
             });
         }
     });
-    let mut tally = tally.into_inner().expect("nobody panicked with it");
-    tally.failures.sort();
-    tally.seconds = begun.elapsed().as_secs_f64();
-    tally
 }
 
 /// The first of so many seeds that fails with the bug and not without it.
@@ -106,13 +127,11 @@ pub fn first_failure(seeds: u64, bug: Option<syncflow::core::planted::Bug>) -> O
 }
 
 /// On the terminal even while the test harness captures: whoever waits for minutes wants to know.
-fn say(tally: &Tally, seeds: u64, seconds: f64) {
-    let speed = rate(tally.seeds, seconds);
-    let left = rate(seeds - tally.seeds, speed);
-    let failures = tally.failures.len();
+fn say(what: &str, (done, jobs, failures): (usize, usize, usize), seconds: f64) {
+    let speed = rate(done as u64, seconds);
+    let left = rate((jobs - done) as u64, speed);
     let line = format!(
-        "simulation: {} of {seeds} seeds, {speed:.0} a second, {failures} failures, {left:.0} s left\n",
-        tally.seeds
+        "simulation: {done} of {jobs} {what}, {speed:.0} a second, {failures} failures, {left:.0} s left\n"
     );
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -1,5 +1,6 @@
 //! One seed, from its first record to its verdict.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,19 +69,21 @@ pub struct Outcome {
 pub fn run(script: &Script, loud: bool) -> Outcome {
     let (world, play) = prepare(script);
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| play(loud)));
-    let verdict = played.unwrap_or_else(|panic| {
-        let words = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("panicked: {}", words.unwrap_or("without words")))
-    });
+    let verdict = played.unwrap_or_else(|panic| Err(words_of_panic(&*panic)));
     let happened = world
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .happened
         .clone();
     Outcome { verdict, happened }
+}
+
+pub fn words_of_panic(panic: &(dyn Any + Send)) -> String {
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", words.unwrap_or("without words"))
 }
 
 /// The world that a script begins in, and what follows.

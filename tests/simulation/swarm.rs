@@ -125,6 +125,11 @@ impl Trait {
 pub struct Swarm(BTreeSet<Trait>);
 
 impl Swarm {
+    /// These and no others.
+    pub fn of(traits: &[Trait]) -> Self {
+        Self(traits.iter().copied().collect())
+    }
+
     /// What the seed draws, as far as the script lets it. Also tells the numbers of what was drawn.
     pub fn draw(script: &Script) -> (Self, Vec<u64>) {
         let mut numbers = Vec::new();

@@ -75,7 +75,11 @@ pub struct World {
     pub refused_calls: u64,
     /// From which sizes on the flow uses bulk jobs.
     pub bulk: BulkRules,
-    calls: u64,
+    /// Calls made so far, by number, and those of each side.
+    pub calls: u64,
+    pub calls_of: PerSide<u64>,
+    /// The answers to these calls are lost on their way back.
+    pub loses_answers: std::ops::Range<u64>,
     audited: PerSide<usize>,
     /// Requests that are still underway to a service: until when by its clock, in milliseconds, and where in the list of
     /// events they were sent.
@@ -127,6 +131,8 @@ impl World {
             refused_calls: 0,
             bulk: BulkRules::default(),
             calls: 0,
+            calls_of: PerSide::default(),
+            loses_answers: 0..0,
             audited: PerSide::default(),
             underway: Vec::new(),
             schemas: PerSide::default(),
@@ -273,6 +279,7 @@ impl World {
         let action = policy.map_or("", |policy| policy.action);
         let number = self.calls;
         self.calls += 1;
+        self.calls_of[side] += 1;
         let mut mishap = None;
         let mut chance = Chance::of(self.script.seed, "call", number);
         if self.troubled {
@@ -430,8 +437,14 @@ impl Transport for SimTransport {
                 return Err(TransportError::NoAnswer("timed out".into()));
             }
         }
-        let answer = lock(&self.world).deliver(self.side, &request);
+        let (number, answer) = {
+            let mut world = lock(&self.world);
+            (world.calls, world.deliver(self.side, &request))
+        };
         Step::default().await;
+        if lock(&self.world).loses_answers.contains(&number) {
+            return Err(TransportError::NoAnswer("connection closed".into()));
+        }
         answer
     }
 }

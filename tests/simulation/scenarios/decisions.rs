@@ -5,7 +5,7 @@ use syncflow::core::definition::{ConflictPolicy, DeletePolicy, Guard, Guards};
 use syncflow_simulators::WriteKind;
 
 use super::stage::{
-    SF, SN, case, delete, done_by_the_flow, edit, edit_other, holds, incident, let_deletions_be_proven,
+    SF, SN, case, case_with, delete, done_by_the_flow, edit, edit_other, holds, incident, let_deletions_be_proven,
     of_pair, pair,
 };
 use super::{Scenario, scenario};
@@ -79,7 +79,9 @@ pub static SCENARIOS: &[Scenario] = &[
                 percent: 1,
             };
         },
-        before: |world| (1..4).for_each(|number| case(world, number)),
+        before: |world| {
+            (1..4).for_each(|number| case_with(world, json!({"Subject": format!("case {number}")})));
+        },
         then: Some(|_, operator| {
             let plan = operator.report().held_plan;
             if let Some(plan) = &plan {

@@ -41,8 +41,8 @@ test: ## Everything that must hold: format, lints, unit, simulation, connector a
 	  else echo 'skipped: cargo-deny is not installed (cargo install cargo-deny)'; fi
 	$(step) 'all passed'
 
-hazards: ## Each hazard of the services' APIs, and once more with its handling taken out, when its test must fail
-	@$(CARGO) test --locked --package syncflow --features planted-bugs --test simulation hazards::
+hazards: ## Each hazard of the services' APIs, and a scene for each bug that can be planted, which must fail with it
+	@$(CARGO) test --locked --package syncflow --features planted-bugs --test simulation -- hazards:: mutants::
 
 conformance: ## Other people's clients (PySNC, pysnow, simple-salesforce, jsforce, …) against the simulators
 	$(step) 'install the clients'
@@ -59,18 +59,20 @@ SEEDS ?= 5000
 FIRST ?= 0
 EVERY ?= 1
 
-simulate: ## Days of sync by seed, and every crash point: SEEDS=n [FIRST=m], or SEED=n to replay one, SHRINK=n to shorten it
+simulate: ## Days of sync by seed, and every crash point: SEEDS=n [FIRST=m], or SEED=n or CUT=… to replay one, SHRINK=n to shorten it
 ifdef SEED
 	@SYNCFLOW_SIMULATION_SEED='$(SEED)' $(simulation) no_edit_is --nocapture
 else ifdef SHRINK
 	@SYNCFLOW_SIMULATION_SHRINK='$(SHRINK)' $(simulation) no_edit_is --nocapture
+else ifdef CUT
+	@SYNCFLOW_SIMULATION_CUT='$(CUT)' $(simulation) no_crash_and --nocapture
 else
 	@SYNCFLOW_SIMULATION_SEEDS=$(SEEDS) SYNCFLOW_SIMULATION_FIRST=$(FIRST) SYNCFLOW_SIMULATION_EVERY=$(EVERY) \
-	  $(simulation) --skip promises:: --skip hazards:: --skip planted --nocapture
+	  $(simulation) --skip promises:: --skip hazards:: --skip mutants:: --nocapture
 endif
 
-mutants: ## Plants each known bug in turn: some seed or scene has to find it [BUG=name]
-	@SYNCFLOW_SIMULATION_BUG='$(BUG)' $(simulation) every_planted_bug --nocapture
+mutants: ## Plants each known bug in turn, and counts after how many seeds it is found [BUG=name]
+	@SYNCFLOW_SIMULATION_BUG='$(BUG)' $(simulation) the_swarm_finds --ignored --nocapture
 
 control-plane: ## A control plane to try things on, until Ctrl-C
 	@$(CARGO) run --quiet --locked --package syncflow-control-plane

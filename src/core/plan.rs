@@ -197,8 +197,8 @@ fn note_foreign_changes(next: &mut Link, link: &Link, records: PerSide<&Record>,
         let differs = states
             .iter()
             .any(|state| state.state.changed.is_none_or(|changed| changed[side]));
-        let differs = differs || planted(Bug::NewestByOwnWrite);
-        if (newer || link.last_foreign_change[side].is_none()) && differs {
+        let tells = (newer || link.last_foreign_change[side].is_none()) && differs;
+        if tells || planted(Bug::NewestByOwnWrite) {
             next.last_foreign_change[side] = Some(record.changed_at);
         }
         next.seen[side] = next.seen[side].max(Some(record.version));

@@ -64,7 +64,7 @@ pub enum Bug {
     ExitNotPropagated,
     /// What could not be sent is not remembered.
     UnsentForgotten,
-    /// The beginning of a text that the target cut off is taken for an edit of it.
+    /// The cut copy of a text is taken for an edit of it.
     CutTextFlowsBack,
     /// Rows of one second are asked for in no order.
     OrderWithoutTieBreak,

@@ -82,8 +82,7 @@ pub fn apply_update(
                 {
                     journal.extend(not_kept(context, link, pair, side, (sent, value)));
                 }
-                let cut = matches!(discrepancies.last(), Some(Discrepancy::Cut(_)));
-                if planted(Bug::NormalisedAnswerNotBase) || (cut && planted(Bug::CutTextFlowsBack)) {
+                if planted(Bug::NormalisedAnswerNotBase) {
                     next.bases
                         .insert(pair.key.clone(), agreed(side, &field.from, &field.sent));
                 } else if !dropped {

@@ -7,6 +7,7 @@ use super::compile::invalid;
 use super::definition::{FieldDefinition, TruncatePolicy};
 use super::failure::Problem;
 use super::flow::FieldPair;
+use super::planted::{Bug, planted};
 use super::schema::{FieldKind, FieldSchema};
 use super::side::{PerSide, Side};
 use super::value::Value;
@@ -32,6 +33,7 @@ impl FieldPair {
     #[must_use]
     pub fn is_cut_copy(&self, side: Side, value: &Value) -> bool {
         self.truncate == TruncatePolicy::Cut
+            && !planted(Bug::CutTextFlowsBack)
             && self.direction.writes(side)
             && matches!(self.kinds[side], FieldKind::Text { max_length: Some(_) })
             && matches!(value.canonical(), Value::Text(text) if ends_with_marker(&text))

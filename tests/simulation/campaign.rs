@@ -2,8 +2,6 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
-#[cfg(feature = "planted-bugs")]
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -93,37 +91,49 @@ pub fn on_every_core<T>(
     });
 }
 
-/// The first of so many seeds that fails with the bug and not without it.
+/// What came of looking for a planted bug.
 #[cfg(feature = "planted-bugs")]
-pub fn first_failure(seeds: u64, bug: Option<syncflow::core::planted::Bug>) -> Option<(u64, String)> {
-    use syncflow::core::planted::plant;
+#[derive(Default)]
+pub struct Hunt {
+    /// The first seed that fails with it and not without it, and what the oracle found.
+    pub found: Option<(u64, String)>,
+    /// How often the place of the bug was come by.
+    pub reached: u64,
+}
+
+/// Looks for a bug with so many seeds at most.
+#[cfg(feature = "planted-bugs")]
+pub fn first_failure(seeds: u64, bug: syncflow::core::planted::Bug) -> Hunt {
+    use std::sync::atomic::AtomicU64;
+    use syncflow::core::planted::{plant, reached};
     let next = AtomicU64::new(0);
-    let found: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let hunt: Mutex<Hunt> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds || found.lock().expect("nobody panics with it").is_some() {
+                    if seed >= seeds || hunt.lock().expect("nobody panics with it").found.is_some() {
                         return;
                     }
-                    plant(bug);
+                    plant(Some(bug));
                     let with = run(&Script::whole(seed), false).verdict;
+                    hunt.lock().expect("nobody panics with it").reached += reached();
                     plant(None);
                     if let Err(with) = with
                         && run(&Script::whole(seed), false).verdict.is_ok()
                     {
-                        let mut found = found.lock().expect("nobody panics with it");
-                        if found.as_ref().is_none_or(|(known, _)| *known > seed) {
-                            *found = Some((seed, with));
+                        let mut hunt = hunt.lock().expect("nobody panics with it");
+                        if hunt.found.as_ref().is_none_or(|(known, _)| *known > seed) {
+                            hunt.found = Some((seed, with));
                         }
                     }
                 }
             });
         }
     });
-    found.into_inner().expect("nobody panicked with it")
+    hunt.into_inner().expect("nobody panicked with it")
 }
 
 /// On the terminal even while the test harness captures: whoever waits for minutes wants to know.

@@ -12,6 +12,7 @@ use std::panic::AssertUnwindSafe;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
+use syncflow::core::link::Link;
 use syncflow::core::side::{PerSide, Side};
 
 use crate::campaign::on_every_core;
@@ -33,6 +34,8 @@ const PATIENCE: i64 = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Killed,
+    /// Killed, and nobody takes over for an hour.
+    Missed,
     /// Stopped; its successor takes so many steps before it wakes.
     Stopped(u64),
     /// The answer that is on its way is lost. It hears that, and is killed so many steps later, or goes on.
@@ -40,12 +43,17 @@ enum Fate {
 }
 
 /// Where nothing is on its way.
-const ANYWHERE: [Fate; 4] = [
+const ANYWHERE: [Fate; 5] = [
     Fate::Killed,
+    Fate::Missed,
     Fate::Stopped(0),
-    Fate::Stopped(25),
-    Fate::Stopped(60),
+    Fate::Stopped(30),
+    Fate::Stopped(150),
 ];
+/// How long nobody is there, in virtual milliseconds.
+const AN_HOUR: i64 = 3_600_000;
+/// So many steps a process goes on that was stopped and woke.
+const AWAKE: u64 = 60;
 const ON_ITS_WAY: [Fate; 3] = [
     Fate::AnswerLost(None),
     Fate::AnswerLost(Some(1)),
@@ -64,6 +72,7 @@ impl fmt::Display for Cut {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fate = match self.fate {
             Fate::Killed => "killed".to_owned(),
+            Fate::Missed => "missed for an hour".to_owned(),
             Fate::Stopped(wakes_in) => format!("stopped for {wakes_in}"),
             Fate::AnswerLost(None) => "answer lost".to_owned(),
             Fate::AnswerLost(Some(later)) => format!("answer lost and killed after {later}"),
@@ -97,6 +106,8 @@ struct Trace {
     calls: Range<u64>,
     of_side: PerSide<u64>,
     stored: u64,
+    /// Was a write prepared then whose outcome is not known?
+    writing: bool,
 }
 
 /// How far everything has come.
@@ -104,6 +115,7 @@ struct Marks {
     calls: u64,
     of_side: PerSide<u64>,
     stored: u64,
+    writing: bool,
 }
 
 impl Marks {
@@ -112,6 +124,7 @@ impl Marks {
             calls: world.calls,
             of_side: world.calls_of,
             stored: operator.store.writes(),
+            writing: operator.store.state().links().any(Link::has_intent),
         }
     }
 
@@ -120,6 +133,7 @@ impl Marks {
             calls: self.calls..later.calls,
             of_side: PerSide::from_fn(|side| later.of_side[side] - self.of_side[side]),
             stored: later.stored - self.stored,
+            writing: later.writing,
         }
     }
 }
@@ -189,7 +203,7 @@ fn watch(
     operator: &mut Operator,
     cut: Option<(u64, Fate)>,
 ) -> Result<Vec<Trace>, String> {
-    let began = lock(world).now;
+    let mut began = lock(world).now;
     let mut end = began + scenario.watched * 60_000;
     let mut then = scenario.then;
     let mut steps = Vec::new();
@@ -200,7 +214,7 @@ fn watch(
         if let Some((at, fate)) = cut {
             match fate {
                 Fate::AnswerLost(_) if at == step => now.loses_answers = before.calls..now.calls,
-                Fate::Killed | Fate::Stopped(_) | Fate::AnswerLost(_) => {}
+                _ => {}
             }
         }
         if then.is_some_and(|act| act(&mut now, operator)) {
@@ -221,7 +235,12 @@ fn watch(
         drop(now);
         match cut {
             Some((at, Fate::Killed)) if at == step => operator.kill(),
-            Some((at, Fate::Stopped(wakes_in))) if at == step => operator.stop(wakes_in, 40),
+            Some((at, Fate::Missed)) if at == step => {
+                operator.kill();
+                lock(world).now += AN_HOUR;
+                (began, end) = (began + AN_HOUR, end + AN_HOUR);
+            }
+            Some((at, Fate::Stopped(wakes_in))) if at == step => operator.stop(wakes_in, AWAKE),
             Some((at, Fate::AnswerLost(Some(later)))) if at + later == step => operator.kill(),
             _ => {}
         }
@@ -327,10 +346,30 @@ fn every_call_and_every_write_of_the_store_is_a_step_of_its_own() {
 }
 
 #[test]
+fn a_process_that_was_stopped_in_mid_write_and_wakes_writes_nothing_any_more() {
+    let story =
+        scenarios().find(|scenario| scenario.name == "a case is edited, and again when that has arrived");
+    let story = story.expect("it is one of them");
+    let steps = tell(story, None, false).unwrap_or_else(|why| panic!("{why}"));
+    let (mut times, first) = (0, steps.iter().position(|step| step.writing).expect("it writes"));
+    for (at, _) in steps
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take_while(|(_, step)| step.writing)
+    {
+        let at = at as u64;
+        tell(story, Some((at, Fate::Stopped(150))), false).unwrap_or_else(|why| panic!("step {at}: {why}"));
+        times += 1;
+    }
+    assert!(times >= 4, "stopped {times} times");
+}
+
+#[test]
 fn a_cut_is_written_as_it_is_read() {
     for text in [
         "a case is made / killed / 57",
-        "a case is made / stopped for 25 / 0",
+        "a case is made / stopped for 30 / 0",
         "a case is made / answer lost and killed after 4 / 8",
     ] {
         assert_eq!(text.parse::<Cut>().unwrap().to_string(), text);

@@ -1,5 +1,6 @@
-//! Would the tests find a bug? Each bug of `core::planted` is planted in turn, and some seed, or some scene of the
-//! promises, has to find it. Only in a build with the feature `planted-bugs`; `make mutants` makes one.
+//! Would the tests find a bug? Each bug of `core::planted` is planted in turn: a scene named here has to fail with it in
+//! every test run, and `make mutants` counts after how many seeds the swarm finds it as well. Only in a build with the
+//! feature `planted-bugs`.
 
 #[cfg(feature = "planted-bugs")]
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ use std::process::Command;
 use syncflow::core::planted::{Bug, plant};
 
 #[cfg(feature = "planted-bugs")]
-use crate::campaign::first_failure;
+use crate::campaign::{first_failure, on_every_core};
 #[cfg(feature = "planted-bugs")]
 use crate::number;
 
@@ -18,9 +19,142 @@ use crate::number;
 #[cfg(feature = "planted-bugs")]
 const PLANTED: &str = "SYNCFLOW_PLANTED_BUG";
 
-/// A bug is found within so many seeds, or not at all.
+/// A bug is found within so many seeds, or the swarm does not find it.
 #[cfg(feature = "planted-bugs")]
 const SEEDS: u64 = 1_000;
+
+/// A scene that fails with each bug.
+#[cfg(feature = "planted-bugs")]
+const FOUND_BY: [(Bug, &str); 34] = {
+    #[allow(clippy::enum_glob_use, reason = "a table of one enum")]
+    use Bug::*;
+    [
+        (
+            CursorBeforeCommit,
+            "promises::between_steps::what_was_read_and_not_stored_is_read_again_however_long_nobody_was_there",
+        ),
+        (
+            NoOverlap,
+            "hazards::reading::h03_a_change_that_shows_late_is_still_read",
+        ),
+        (
+            SiblingsSkipped,
+            "hazards::reading::h01_rows_of_one_second_are_all_read",
+        ),
+        (
+            EchoByTimestamp,
+            "hazards::writing::h07_an_echo_never_overwrites_an_edit_that_is_younger_than_our_write",
+        ),
+        (
+            NewestByOwnWrite,
+            "promises::between_steps::an_edit_that_waits_is_made_no_younger_by_our_own_write_to_its_record",
+        ),
+        (
+            StaleReadingTaken,
+            "promises::regressions::an_org_restored_from_a_backup_is_noticed_compared_whole_and_said",
+        ),
+        (
+            StampedRecordOriginates,
+            "promises::creation::a_copy_that_kept_its_originals_stamp_is_left_alone_and_named",
+        ),
+        (
+            CreationSentAgainAtOnce,
+            "hazards::writing::h06_a_creation_whose_answer_is_lost_makes_one_record",
+        ),
+        (
+            UnknownUpdateForgotten,
+            "promises::between_steps::a_write_that_lands_late_undoes_no_later_edit",
+        ),
+        (
+            ForeignReadBackAsBase,
+            "promises::between_steps::an_edit_over_a_write_whose_answer_was_lost_is_an_edit_and_no_agreement",
+        ),
+        (
+            NormalisedAnswerNotBase,
+            "hazards::writing::h08_what_a_rule_makes_of_our_write_is_agreed_and_starts_no_loop",
+        ),
+        (IntentAfterSend, "?"),
+        (
+            VerifySkipped,
+            "hazards::writing::h10_an_edit_between_our_look_and_our_write_leaves_its_trace",
+        ),
+        (
+            PageWithoutVersion,
+            "promises::between_steps::of_two_processes_that_store_at_once_the_second_is_refused",
+        ),
+        (
+            ExpiredLeaseSends,
+            "crash_points::a_process_that_was_stopped_in_mid_write_and_wakes_writes_nothing_any_more",
+        ),
+        (
+            AcceptedTakenAsDone,
+            "promises::between_steps::an_update_that_was_only_queued_is_not_done",
+        ),
+        (
+            UnservicedTakenAsDone,
+            "hazards::writing::h14_an_item_that_failed_inside_a_success_is_not_taken_for_done",
+        ),
+        (
+            RejectedTakenAsDone,
+            "hazards::writing::h14_an_item_that_failed_inside_a_success_is_not_taken_for_done",
+        ),
+        (
+            AbsentTakenAsNull,
+            "promises::between_steps::a_field_that_some_rows_hide_is_not_an_empty_field",
+        ),
+        (
+            DeletedOnAbsence,
+            "hazards::reading::h11_a_record_that_cannot_be_found_is_not_called_deleted",
+        ),
+        (
+            ShortPageTakenAsLast,
+            "hazards::reading::h04_rows_that_access_rules_hide_end_no_scan_and_are_reported",
+        ),
+        (
+            FilterTrusted,
+            "hazards::reading::h05_a_filter_that_is_dropped_later_stops_the_flow_and_says_so",
+        ),
+        (
+            LoserNotJournalled,
+            "promises::conflicts::the_most_recent_change_wins_and_the_loser_is_journalled",
+        ),
+        (
+            HeldFieldMovesBase,
+            "promises::values::an_unmapped_value_holds_its_field_and_the_rest_of_the_record_syncs",
+        ),
+        (ExitNotPropagated, "?"),
+        (UnsentForgotten, "?"),
+        (CutTextFlowsBack, "?"),
+        (
+            OrderWithoutTieBreak,
+            "hazards::reading::h02_rows_that_move_while_pages_are_read_are_neither_skipped_nor_doubled",
+        ),
+        (
+            ComparedRaw,
+            "hazards::writing::h09_two_spellings_of_one_value_are_equal",
+        ),
+        (
+            FieldsSentOneByOne,
+            "hazards::writing::h12_fields_that_a_state_needs_go_in_one_write",
+        ),
+        (
+            ReferenceTakenAsText,
+            "hazards::writing::h13_nothing_is_written_into_a_reference_on_a_guess",
+        ),
+        (
+            CursorRestartsAtNow,
+            "hazards::reading::h15_after_days_without_hearing_anything_every_change_is_found",
+        ),
+        (
+            BudgetIgnored,
+            "hazards::limits::h16_the_share_of_the_orgs_calls_is_never_exceeded",
+        ),
+        (
+            FirstMeetingSilent,
+            "promises::rules_and_matching::a_match_meets_with_nothing_wiped_and_what_was_overwritten_journalled",
+        ),
+    ]
+};
 
 /// Plants in this thread what the mutation check asked this process for.
 pub fn plant_what_is_asked_for() {
@@ -30,60 +164,113 @@ pub fn plant_what_is_asked_for() {
     }
 }
 
+/// The scenes of a planted bug run in a process like this one.
+#[cfg(feature = "planted-bugs")]
+fn is_one_of_their_processes() -> bool {
+    std::env::var(PLANTED).is_ok()
+}
+
+#[cfg(feature = "planted-bugs")]
+fn scene_of(bug: Bug) -> Option<&'static str> {
+    FOUND_BY
+        .iter()
+        .find(|(of, _)| *of == bug)
+        .map(|(_, scene)| *scene)
+}
+
 #[cfg(feature = "planted-bugs")]
 #[test]
-fn every_planted_bug_is_found() {
-    // The scenes of a planted bug run in a process like this one.
-    if std::env::var(PLANTED).is_ok() {
+fn a_scene_fails_with_each_planted_bug() {
+    if is_one_of_their_processes() {
         return;
     }
+    let mut unnoticed: Vec<String> = Vec::new();
+    on_every_core(
+        "planted bugs",
+        Bug::ALL.len(),
+        |number| fails(Bug::ALL[number]),
+        |number, failed| {
+            if let Err(why) = failed {
+                unnoticed.push(format!("{:?}: {why}", Bug::ALL[number]));
+            }
+            unnoticed.len()
+        },
+    );
+    assert!(unnoticed.is_empty(), "not noticed:\n{}", unnoticed.join("\n"));
+}
+
+/// Does the bug's scene fail with it?
+#[cfg(feature = "planted-bugs")]
+fn fails(bug: Bug) -> Result<(), String> {
+    let scene = scene_of(bug).ok_or("no scene is named for it")?;
+    let output = Command::new(std::env::current_exe().expect("we run"))
+        .args(["--exact", scene])
+        .env(PLANTED, format!("{bug:?}"))
+        .output()
+        .expect("the scene can be started");
+    let told = String::from_utf8_lossy(&output.stdout);
+    if told.contains(&format!("test {scene} ... FAILED")) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{scene} passes with it, or is not there: {}",
+            told.trim()
+        ))
+    }
+}
+
+/// The page tells what each bug is and what finds it.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn the_page_lists_every_planted_bug_with_its_scene() {
+    let page = include_str!("../../docs/correctness.md");
+    for bug in Bug::ALL {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{bug:?}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/correctness.md has no row for {bug:?}"));
+        let scene = scene_of(*bug).and_then(|scene| scene.rsplit("::").next());
+        let scene = scene.unwrap_or_else(|| panic!("no scene is named for {bug:?}"));
+        assert!(row.contains(&format!("`{scene}`")), "{row}\nnames not {scene}");
+    }
+}
+
+/// How soon the swarm finds each: takes long, and so is asked for with `make mutants`.
+#[cfg(feature = "planted-bugs")]
+#[test]
+#[ignore = "takes most of an hour: make mutants"]
+fn the_swarm_finds_planted_bugs_within_so_many_seeds() {
     let only = std::env::var("SYNCFLOW_SIMULATION_BUG")
         .ok()
         .filter(|name| !name.is_empty());
     let seeds = number("SYNCFLOW_SIMULATION_MUTANT_SEEDS").unwrap_or(SEEDS);
-    let mut table = String::from("| bug | found by | after |\n|---|---|---|\n");
+    let mut table = String::from("| bug | seeds | came by | found |\n|---|---|---|---|\n");
     let mut survivors = Vec::new();
     for bug in Bug::ALL.iter().copied() {
         if only.as_ref().is_some_and(|only| *only != format!("{bug:?}")) {
             continue;
         }
-        let line = if let Some((seed, found)) = first_failure(seeds, Some(bug)) {
-            let found = found.lines().next().unwrap_or_default().replace('|', "/");
-            format!("| {bug:?} | {} | {} seeds |", shortened(&found), seed + 1)
-        } else if let Some(scene) = failing_scene(bug) {
-            format!("| {bug:?} | scene `{scene}` | |")
-        } else {
-            survivors.push(bug);
-            format!("| {bug:?} | **nothing** | {seeds} seeds and every scene |")
+        let hunt = first_failure(seeds, bug);
+        let line = match &hunt.found {
+            Some((seed, found)) => {
+                let found = found.lines().next().unwrap_or_default().replace('|', "/");
+                let found: String = found.chars().take(140).collect();
+                format!("| {bug:?} | {} | {} times | {found} |", seed + 1, hunt.reached)
+            }
+            None => format!("| {bug:?} | not in {seeds} | {} times | |", hunt.reached),
         };
         eprintln!("{line}");
         let _ = writeln!(table, "{line}");
+        if hunt.found.is_none()
+            && let Err(why) = fails(bug)
+        {
+            survivors.push(format!("{bug:?}: {why}"));
+        }
     }
     println!("{table}");
     assert!(
         survivors.is_empty(),
-        "these bugs were planted and not found: {survivors:?}"
+        "planted and not found:\n{}",
+        survivors.join("\n")
     );
-}
-
-#[cfg(feature = "planted-bugs")]
-fn shortened(found: &str) -> String {
-    found.chars().take(140).collect()
-}
-
-/// A scene that fails with the bug: they run in a process of their own.
-#[cfg(feature = "planted-bugs")]
-fn failing_scene(bug: Bug) -> Option<String> {
-    let output = Command::new(std::env::current_exe().expect("we run"))
-        .args(["promises::", "hazards::", "--test-threads", "2"])
-        .env(PLANTED, format!("{bug:?}"))
-        .output()
-        .expect("the scenes can be started");
-    let told = String::from_utf8_lossy(&output.stdout);
-    let failed = told.lines().find_map(|line| {
-        let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
-        name.rsplit("::").next().map(str::to_owned)
-    });
-    assert_eq!(failed.is_none(), output.status.success(), "{told}");
-    failed
 }

@@ -1,6 +1,7 @@
 //! The promises to users, one test each: a flow's semantics as `docs/concepts.md` states them, shown on the real engine
 //! and the real adapters over calm models of both services. Each test fails when its promise is broken.
 
+mod between_steps;
 mod conflicts;
 mod creation;
 mod cut_texts;

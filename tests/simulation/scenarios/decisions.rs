@@ -5,8 +5,8 @@ use syncflow::core::definition::{ConflictPolicy, DeletePolicy, Guard, Guards};
 use syncflow_simulators::WriteKind;
 
 use super::stage::{
-    SF, SN, case, case_with, delete, done_by_the_flow, edit, edit_other, holds, incident, let_deletions_be_proven,
-    of_pair, pair,
+    SF, SN, case, case_with, delete, done_by_the_flow, edit, edit_other, holds, incident,
+    let_deletions_be_proven, of_pair, pair,
 };
 use super::{Scenario, scenario};
 use crate::people::{edit_record, ids};
@@ -90,7 +90,7 @@ pub static SCENARIOS: &[Scenario] = &[
                 // At the end of every story each record is edited.
                 let mut lenient = operator.definition.clone();
                 lenient.guards = Guards::default();
-                operator.apply_in(80, lenient);
+                operator.apply_in(30, lenient);
             }
             plan.is_some()
         }),

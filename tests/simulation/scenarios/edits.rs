@@ -93,6 +93,19 @@ pub static SCENARIOS: &[Scenario] = &[
         },
     ),
     Scenario {
+        then: Some(|world, _| {
+            let arrived = holds(world, SN, "short_description", "edited 5");
+            if arrived {
+                edit(world, SF, &json!({"Subject": "edited 6"}));
+            }
+            arrived
+        }),
+        comes_to: |world, _| holds(world, SN, "short_description", "edited 6"),
+        ..scenario("a case is edited, and again when that has arrived", |world, _| {
+            edit(world, SF, &json!({"Subject": "edited 5"}));
+        })
+    },
+    Scenario {
         manifests: |definition| definition.guarded_writes = true,
         then: Some(|world, operator| {
             // While the write is on its way: it was planned, and says since when the record must not have moved.

@@ -44,7 +44,7 @@ fn both(text: &str) -> (String, String) {
 
 #[test]
 fn what_was_read_and_not_stored_is_read_again_however_long_nobody_was_there() {
-    for moment in 0..90 {
+    for moment in (0..90).step_by(9) {
         let (mut scene, ..) = linked();
         let case = scene.case("made just before");
         scene.run_seconds(40);

@@ -6,7 +6,6 @@ use serde_json::json;
 use syncflow::core::link::Link;
 use syncflow::core::side::Side;
 use syncflow::ports::{LinkStore, StoreChange, StoreError};
-use syncflow_simulators::service_now::{Acl, Grant, Operation};
 use syncflow_simulators::{Effect, Fault};
 
 use super::scene::Scene;
@@ -111,27 +110,6 @@ fn an_update_that_was_only_queued_is_not_done() {
     scene.edit(SF, &case, json!({"Subject": "queued, they said"}));
     scene.run_minutes(20);
     assert_eq!(subjects(&scene, &case, &incident), both("queued, they said"));
-}
-
-#[test]
-fn a_field_that_some_rows_hide_is_not_an_empty_field() {
-    let (mut scene, case, incident) = linked();
-    scene.edit(SF, &case, json!({"Description": "still here"}));
-    scene.sync();
-    scene.set_up(|world| {
-        let shown = Acl::field(
-            "incident",
-            "description",
-            Operation::Read,
-            Grant::Role("itil".into()),
-        );
-        let shown = shown.when("short_descriptionNOT LIKEsecret");
-        world.service_now.model.add_acl(shown);
-    });
-    scene.edit(SN, &incident, json!({"short_description": "secret"}));
-    scene.run_minutes(20);
-    assert_eq!(scene.field(SF, &case, "Subject"), "secret");
-    assert_eq!(scene.field(SF, &case, "Description"), "still here");
 }
 
 #[test]

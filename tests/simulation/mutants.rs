@@ -47,7 +47,7 @@ const FOUND_BY: [(Bug, &str); 30] = {
         ),
         (
             StampedRecordOriginates,
-            "promises::creation::a_copy_that_kept_its_originals_stamp_is_left_alone_and_named",
+            "promises::creation::a_pair_from_before_the_activation_is_found_again_after_the_flow_was_applied_again",
         ),
         (
             CreationSentAgainAtOnce,

@@ -223,3 +223,20 @@ impl CredentialSource<ServiceNowCredential> for InstanceCredential {
         "Secret servicenow"
     }
 }
+
+/// Gives way once.
+#[derive(Default)]
+pub struct Step(bool);
+
+impl Future for Step {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.0 {
+            return Poll::Ready(());
+        }
+        self.0 = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -20,7 +20,8 @@ use syncflow::ports::{
     WriteOutcome,
 };
 
-use crate::world::{Shared, Step, lock};
+use crate::process::Step;
+use crate::world::{Shared, lock};
 
 /// Sizes and times that take the place of the product's own.
 #[derive(Clone, Copy, Debug)]

@@ -22,6 +22,7 @@ use syncflow_simulators::{Delivered, Fault, Model, Simulator, Write, salesforce,
 use crate::chance::Chance;
 use crate::counts::Counts;
 use crate::lease::Lease;
+use crate::process::Step;
 use crate::remote::Squeeze;
 use crate::script::{Happening, Kind, Script};
 use crate::trouble::{Mishap, Trouble};
@@ -446,23 +447,6 @@ impl Transport for SimTransport {
             return Err(TransportError::NoAnswer("connection closed".into()));
         }
         answer
-    }
-}
-
-/// Gives way once.
-#[derive(Default)]
-pub struct Step(bool);
-
-impl Future for Step {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.0 {
-            return Poll::Ready(());
-        }
-        self.0 = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 

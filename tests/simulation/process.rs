@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use async_trait::async_trait;
 use syncflow::adapters::credential::{CredentialSource, SalesforceCredential, ServiceNowCredential};

@@ -1,9 +1,8 @@
 //! Both services, the clock, chance, and what happens to a call on its way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -55,7 +55,7 @@ mod world;
 use script::Script;
 
 /// How many seeds `cargo test` runs; `make simulate` runs any number.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 1_000;
 
 #[test]
 fn no_edit_is_lost_or_invented_no_record_is_doubled_and_nothing_is_written_at_rest() {

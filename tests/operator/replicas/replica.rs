@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use super::gate::Gate;
 use crate::world::World;
 
-/// The Lease of this test, and what fits into it: another replica goes on a quarter of a minute after a crash.
-pub const LEASE: &str = "15s";
-const WRITE: &str = "10s";
+/// The Lease of this test, and what fits into it: another replica goes on twenty seconds after a crash.
+pub const LEASE: &str = "20s";
+const WRITE: &str = "8s";
 
 /// One replica.
 pub struct Replica {

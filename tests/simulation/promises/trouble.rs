@@ -10,6 +10,7 @@ use syncflow_simulators::service_now::{Acl, BusinessRule, Grant, Operation};
 use syncflow_simulators::{Effect, Fault};
 
 use super::scene::Scene;
+use crate::lease::Lease;
 
 const SF: Side = Side::Salesforce;
 const SN: Side = Side::ServiceNow;
@@ -366,4 +367,20 @@ fn when_one_batch_cannot_be_sent_nothing_of_the_rest_waits_for_an_answer() {
         let incident = scene.counterpart(SF, case).unwrap();
         assert_eq!(scene.field(SN, &incident, "short_description"), "edited");
     }
+}
+
+#[test]
+fn what_a_late_renewal_of_the_lease_held_back_is_sent_once_it_is_renewed() {
+    let mut scene = Scene::new();
+    let incident = scene.incident("as it began");
+    scene.sync();
+    let case = scene.counterpart(SN, &incident).unwrap();
+    // It is held, and what is left of it is less than a write to Salesforce may take.
+    scene.set_up(|world| world.lease = Lease::lasting(Duration::from_secs(100)));
+    scene.edit(SN, &incident, json!({"short_description": "waits"}));
+    scene.run_minutes(3);
+    assert_eq!(scene.field(SF, &case, "Subject"), "as it began");
+    scene.set_up(|world| world.lease = Lease::lasting(Duration::from_secs(150)));
+    scene.run_minutes(3);
+    assert_eq!(scene.field(SF, &case, "Subject"), "waits");
 }

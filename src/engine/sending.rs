@@ -3,6 +3,7 @@
 //! A write has one attempt. What is applied or rejected is committed at once; what is unknown keeps its intent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::intake::Fresh;
 use super::processing::put_quarantined;
@@ -223,15 +224,23 @@ pub(super) fn permit(session: &Session<'_>, side: Side) -> Result<(), CycleError
     if session.parts.fence.permits(timeout) || planted(Bug::ExpiredLeaseSends) {
         return Ok(());
     }
-    let problem = Problem::waiting(
-        "NotLeader",
-        "this process does not hold the Lease; another one goes on",
-    );
+    // While the Lease is held, the state is ours too: that nothing was sent can be stored, and nobody has to wait for a
+    // write that might still be at work.
+    let (problem, kind) = if session.parts.fence.permits(Duration::ZERO) {
+        let why = "the Lease was renewed too late to outlast a write; nothing was sent, and it is tried again by itself";
+        (
+            Problem::transient("LeaseRenewedLate", why),
+            RemoteErrorKind::Transient,
+        )
+    } else {
+        let why = "this process does not hold the Lease; another one goes on";
+        (Problem::waiting("NotLeader", why), RemoteErrorKind::NotPermitted)
+    };
     Err(CycleError::Remote {
         side,
         error: RemoteError {
             problem,
-            kind: RemoteErrorKind::NotPermitted,
+            kind,
             retry_after: None,
         },
     })

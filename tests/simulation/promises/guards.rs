@@ -1,5 +1,7 @@
 //! Accidents that concern many records at once stop the flow before they spread, and a person decides.
 
+use std::time::Duration;
+
 use serde_json::json;
 use syncflow::core::definition::{DeletePolicy, FlowDefinition, Guard, TruncatePolicy};
 use syncflow::core::guard::GuardKind;
@@ -182,6 +184,8 @@ fn deletions_that_are_found_one_after_the_other_count_together() {
 #[test]
 fn a_plan_that_is_held_does_not_pass_because_a_day_does() {
     let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    // A day has fewer cycles then.
+    scene.apply(|flow| flow.interval = Duration::from_mins(5));
     for case in &cases[..4] {
         scene.delete(SF, case);
         scene.run_minutes(20);
@@ -214,6 +218,8 @@ fn after_an_approval_deletions_are_counted_from_the_beginning() {
 #[test]
 fn deletions_of_yesterday_do_not_count_today() {
     let (mut scene, cases) = pairs(deleting(3, 10), 20);
+    // A day has fewer cycles then.
+    scene.apply(|flow| flow.interval = Duration::from_mins(5));
     for day in cases[..6].chunks(3) {
         for case in day {
             scene.delete(SF, case);

@@ -1,8 +1,8 @@
 //! Links to look at → observe, plan, persist, verify, send, commit; again while a write brings something new.
 //!
 //! The order is the protocol: an intent is durable before its write is sent, the targets of each call are looked at once
-//! more just before it, and a base moves only after the write was applied. A crash between any two steps is repaired by the next
-//! cycle from what is stored.
+//! more just before it, and a base moves only after the write was applied. A crash between any two steps is repaired by
+//! the next cycle from what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 

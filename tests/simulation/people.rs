@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use syncflow::core::side::Side;
-use syncflow_simulators::{Admin, Fields};
+use syncflow_simulators::{Admin, AdminError, Fields};
 
 use crate::chance::Chance;
 use crate::counts::Deed;
@@ -230,31 +230,37 @@ pub fn edit_record(world: &mut World, side: Side, id: &str, edit: &Value) {
     }
 }
 
-fn delete_or_undelete(world: &mut World, chance: &mut Chance, side: Side) {
+/// Somebody deletes a record.
+pub fn delete_record(world: &mut World, side: Side, id: &str) -> Result<(), AdminError> {
     let at = world.time_of(side);
+    match side {
+        Side::Salesforce => world.salesforce.model.delete_as_person("Case", id, at, USER),
+        Side::ServiceNow => world.service_now.model.delete_as_person("incident", id, at, USER),
+    }
+}
+
+/// Somebody takes a record out of the recycle bin, or out of the deleted records.
+pub fn undelete_record(world: &mut World, side: Side, id: &str) -> Result<(), AdminError> {
+    let at = world.time_of(side);
+    match side {
+        Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
+        Side::ServiceNow => world
+            .service_now
+            .model
+            .undelete_as_person("incident", id, at, USER),
+    }
+}
+
+fn delete_or_undelete(world: &mut World, chance: &mut Chance, side: Side) {
     let gone = deleted(world, side);
-    let mut deed = Deed::Deleted;
-    let done = if !gone.is_empty() && chance.permille(500) {
+    let (deed, done) = if !gone.is_empty() && chance.permille(500) {
         let id = chance.pick(&gone);
-        deed = Deed::Undeleted;
-        match side {
-            Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
-            Side::ServiceNow => world
-                .service_now
-                .model
-                .undelete_as_person("incident", id, at, USER),
-        }
+        (Deed::Undeleted, undelete_record(world, side, id))
     } else {
         let Some(id) = some_record(world, chance, side) else {
             return;
         };
-        match side {
-            Side::Salesforce => world.salesforce.model.delete_as_person("Case", &id, at, USER),
-            Side::ServiceNow => world
-                .service_now
-                .model
-                .delete_as_person("incident", &id, at, USER),
-        }
+        (Deed::Deleted, delete_record(world, side, &id))
     };
     // Another transaction may hold the row: then the person has to leave it.
     if done.is_ok() {

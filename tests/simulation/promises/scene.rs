@@ -14,12 +14,11 @@ use syncflow::engine::tuning::Tuning;
 use syncflow_simulators::service_now::{Acl, Grant, Operation};
 use syncflow_simulators::{Admin, Fields, Model, WriteKind};
 
+use crate::people::{USER, delete_record, undelete_record};
 use crate::process::Process;
 use crate::script::Script;
 use crate::settings::{self, guide};
 use crate::world::{Shared, World, lock};
-
-const USER: &str = "someone";
 
 /// A flow with its process, calm services and an empty past.
 pub struct Scene {
@@ -239,27 +238,14 @@ impl Scene {
     pub fn delete(&self, side: Side, id: &str) {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));
-        let at = world.time_of(side);
-        match side {
-            Side::Salesforce => world.salesforce.model.delete_as_person("Case", id, at, USER),
-            Side::ServiceNow => world.service_now.model.delete_as_person("incident", id, at, USER),
-        }
-        .unwrap();
+        delete_record(&mut world, side, id).unwrap();
     }
 
     /// Somebody takes a record out of the recycle bin, or out of the deleted records.
     pub fn undelete(&self, side: Side, id: &str) {
         let mut world = lock(&self.world);
         world.pass(std::time::Duration::from_secs(5));
-        let at = world.time_of(side);
-        match side {
-            Side::Salesforce => world.salesforce.model.undelete_as_person("Case", id, at, USER),
-            Side::ServiceNow => world
-                .service_now
-                .model
-                .undelete_as_person("incident", id, at, USER),
-        }
-        .unwrap();
+        undelete_record(&mut world, side, id).unwrap();
     }
 
     /// Is the record there?

@@ -7,7 +7,7 @@ use syncflow_simulators::service_now::{Acl, Grant, Operation};
 use syncflow_simulators::{Admin, Write, WriteKind};
 
 use crate::oracle;
-use crate::people::{USER, edit_record, ids};
+use crate::people::{delete_record, edit_record, ids, undelete_record};
 use crate::world::World;
 
 pub const SF: Side = Side::Salesforce;
@@ -58,15 +58,7 @@ pub fn edit_other(world: &mut World, side: Side, fields: &Value) {
 /// Somebody deletes a record of the pair that began in Salesforce.
 pub fn delete(world: &mut World, side: Side) {
     let id = of_pair(world, SF, side);
-    let at = world.time_of(side);
-    match side {
-        Side::Salesforce => world.salesforce.model.delete_as_person("Case", &id, at, USER),
-        Side::ServiceNow => world
-            .service_now
-            .model
-            .delete_as_person("incident", &id, at, USER),
-    }
-    .unwrap();
+    delete_record(world, side, &id).unwrap();
     world.audit();
 }
 
@@ -81,15 +73,7 @@ pub fn undelete(world: &mut World, side: Side) {
         .unwrap()
         .id
         .clone();
-    let at = world.time_of(side);
-    match side {
-        Side::Salesforce => world.salesforce.model.undelete_as_person("Case", &id, at, USER),
-        Side::ServiceNow => world
-            .service_now
-            .model
-            .undelete_as_person("incident", &id, at, USER),
-    }
-    .unwrap();
+    undelete_record(world, side, &id).unwrap();
     world.audit();
 }
 
